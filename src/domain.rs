@@ -1,0 +1,89 @@
+//! The pure core: what an environment is, which commands change it, and which slot takes a call.
+//!
+//! Nothing here is async, does IO, reads a clock, draws a random number or knows HTTP or AWS. Time and draws come in as
+//! arguments ([`Context`], [`decision::decide`]), so every rule can be tested as a function. The only trace of the outside
+//! is derived descriptions: serde for commands, which are the same value in the admin API, the CLI and [`Aggregate::apply`],
+//! and the schema of those bodies.
+
+pub mod access;
+pub mod command;
+pub mod decision;
+pub mod environment;
+pub mod ids;
+pub mod operation;
+pub mod refusal;
+pub mod slot;
+pub mod weight;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use command::Command;
+pub use environment::Environment;
+pub use refusal::Refusal;
+
+/// What a command may know besides the state and itself.
+#[derive(Debug, Clone, Copy)]
+pub struct Context {
+    /// The time of the change.
+    pub now: Timestamp,
+    /// Fresh random bytes for whatever the command creates.
+    pub draw: [u8; 16],
+    /// How long a slot has to be without new calls before it counts as drained.
+    pub drain_time: Duration,
+    /// How many aggregates of the same kind exist, this one not counted.
+    pub others: usize,
+}
+
+/// A state with commands that change it: the unit of revision, history and conflict.
+pub trait Aggregate: Sized {
+    /// The changes it knows.
+    type Command: Action;
+
+    /// The state after `command`, or why it is refused. `None` is an aggregate that does not exist, before or after.
+    ///
+    /// # Errors
+    /// The [`Refusal`] says what stands in the way and what to do instead.
+    fn apply(
+        state: Option<&Self>,
+        command: &Self::Command,
+        context: &Context,
+    ) -> Result<Change<Self>, Refusal>;
+}
+
+/// What every command can say of itself.
+pub trait Action {
+    /// Its name in the journal, the metrics and the routes.
+    fn action(&self) -> &'static str;
+
+    /// Whether it makes callers or the deployment safer, so that it may pass where others are held up: a state that cannot
+    /// be read, a newer format, a state that is too large.
+    fn is_rescue(&self) -> bool;
+
+    /// A text that two commands share exactly if they ask for the same.
+    fn fingerprint(&self) -> String;
+}
+
+/// What a command comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<S> {
+    /// The state to commit; `None` deletes the aggregate.
+    To(Option<S>),
+    /// What was asked for is already so.
+    Nothing(Unchanged),
+}
+
+/// Why a command that is not refused changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unchanged {
+    /// Cutover: the named slot is active and no share of new calls goes elsewhere.
+    AlreadyActive,
+    /// Rollback: the version in the other slot has been rolled back already.
+    AlreadyRolledBack,
+    /// Weight: it has this value.
+    SameWeight,
+    /// Rebind: the slot is bound to this flow.
+    SameFlow,
+}

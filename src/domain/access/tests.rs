@@ -1,0 +1,389 @@
+//! Which scopes include which, where a grant reaches, and the life of a token.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use proptest::collection::{btree_set, vec};
+use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
+use proptest::sample::select;
+
+use super::*;
+use crate::domain::environment::strategy;
+
+/// The tokens of a deployment, and a clock.
+#[derive(Clone)]
+struct World {
+    access: Option<Access>,
+    context: Context,
+}
+
+impl World {
+    fn empty() -> Self {
+        let now = "2026-11-23T12:00:00Z".parse().unwrap();
+        Self {
+            access: None,
+            context: Context {
+                now,
+                draw: [0; 16],
+                drain_time: Duration::ZERO,
+                others: 0,
+            },
+        }
+    }
+
+    #[track_caller]
+    fn after(self, command: AccessCommand) -> Self {
+        let change: Result<_, Refusal> =
+            Access::apply(self.access.as_ref(), &command, &self.context);
+        match change.unwrap() {
+            Change::To(access) => Self { access, ..self },
+            Change::Nothing(unchanged) => panic!("nothing changes: {unchanged:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn refusal(&self, command: AccessCommand) -> Refusal {
+        Access::apply(self.access.as_ref(), &command, &self.context).unwrap_err()
+    }
+
+    fn minutes_later(mut self, minutes: i64) -> Self {
+        self.context.now = self.in_minutes(minutes);
+        self
+    }
+
+    fn in_minutes(&self, minutes: i64) -> Timestamp {
+        self.context.now + SignedDuration::from_mins(minutes)
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.access
+            .iter()
+            .flat_map(|access| access.tokens.values())
+            .map(|token| token.name.as_str())
+            .collect()
+    }
+}
+
+/// A hash that nothing else has, since it begins with `n`.
+fn hash(n: u16) -> TokenHash {
+    let mut bytes = [0xab; 32];
+    bytes[..2].copy_from_slice(&n.to_be_bytes());
+    TokenHash(bytes)
+}
+
+fn create_with(name: &str, hash: TokenHash, expires_at: Option<Timestamp>) -> AccessCommand {
+    AccessCommand::CreateToken {
+        name: name.parse().unwrap(),
+        hash,
+        grant: Grant::decisions(),
+        expires_at,
+    }
+}
+
+fn create(name: &str, n: u16) -> AccessCommand {
+    create_with(name, hash(n), None)
+}
+
+fn grant(scopes: &[Scope], reach: Reach) -> Grant {
+    Grant {
+        scopes: scopes.iter().copied().collect(),
+        reach,
+    }
+}
+
+fn within(names: &[&str]) -> Reach {
+    Reach::Environments(names.iter().map(|name| name.parse().unwrap()).collect())
+}
+
+// ---- what a grant allows ----
+
+#[test]
+fn a_scope_includes_itself_operate_includes_read_and_admin_everything() {
+    let included = |scope: Scope| {
+        Scope::ALL
+            .into_iter()
+            .filter(|needed| scope.includes(*needed))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(included(Scope::Decide), [Scope::Decide]);
+    assert_eq!(included(Scope::Report), [Scope::Report]);
+    assert_eq!(included(Scope::Read), [Scope::Read]);
+    assert_eq!(included(Scope::Operate), [Scope::Read, Scope::Operate]);
+    assert_eq!(included(Scope::Admin), Scope::ALL);
+}
+
+#[test]
+fn scopes_round_trip() {
+    for scope in Scope::ALL {
+        assert_eq!(scope.to_string().parse(), Ok(scope));
+        assert_eq!(
+            serde_json::to_string(&scope).unwrap(),
+            format!("\"{scope}\"")
+        );
+    }
+    for bad in ["", "Admin", "admin ", "write"] {
+        assert_eq!(bad.parse::<Scope>(), Err(InvalidScope), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_grant_reaches_only_the_environments_it_names() {
+    let grant = grant(&[Scope::Operate], within(&["Main_IVR", "Sales"]));
+    assert!(grant.allows(Scope::Operate, Some("Main_IVR")));
+    assert!(grant.allows(Scope::Read, Some("Sales")));
+    assert!(!grant.allows(Scope::Admin, Some("Sales")));
+    for other in ["main_ivr", "Main", "Main_IVR2", ""] {
+        assert!(!grant.allows(Scope::Operate, Some(other)), "{other:?}");
+    }
+    assert!(
+        !grant.allows(Scope::Operate, None),
+        "the deployment is more than its environments"
+    );
+}
+
+#[test]
+fn an_admin_of_one_environment_is_none_of_the_deployment() {
+    let grant = grant(&[Scope::Admin], within(&["Main_IVR"]));
+    assert!(grant.allows(Scope::Admin, Some("Main_IVR")));
+    assert!(!grant.allows(Scope::Admin, None));
+    assert!(!grant.allows(Scope::Decide, Some("Sales")));
+}
+
+#[test]
+fn the_grants_at_hand_allow_what_they_say() {
+    for needed in Scope::ALL {
+        assert!(Grant::everything().allows(needed, None), "{needed}");
+        assert!(Grant::everything().allows(needed, Some("any")), "{needed}");
+        assert_eq!(
+            Grant::decisions().allows(needed, Some("any")),
+            needed == Scope::Decide,
+            "{needed}"
+        );
+    }
+}
+
+#[test]
+fn a_grant_of_nothing_or_nowhere_allows_nothing() {
+    for needed in Scope::ALL {
+        assert!(!grant(&[], Reach::Everywhere).allows(needed, Some("Main_IVR")));
+        assert!(!grant(&[Scope::Admin], within(&[])).allows(needed, Some("Main_IVR")));
+    }
+}
+
+// ---- the life of a token ----
+
+#[test]
+fn a_created_token_is_kept_with_what_was_said_of_it() {
+    let world = World::empty();
+    let grant = grant(&[Scope::Read, Scope::Report], within(&["Main_IVR"]));
+    let expires_at = Some(world.in_minutes(5));
+    let name: Actor = "release-pipeline".parse().unwrap();
+    let command = AccessCommand::CreateToken {
+        name: name.clone(),
+        hash: hash(1),
+        grant: grant.clone(),
+        expires_at,
+    };
+    let world = world.after(command);
+    let token = Token {
+        name,
+        hash: hash(1),
+        grant,
+        created_at: world.context.now,
+        expires_at,
+    };
+    assert_eq!(
+        world.access.unwrap().tokens,
+        BTreeMap::from([(hash(1).id(), token)])
+    );
+}
+
+#[test]
+fn the_id_of_a_token_is_the_beginning_of_its_hash() {
+    assert_eq!(hash(0x0102).id().to_string(), "0102abababababab");
+}
+
+#[test]
+fn a_revoked_token_is_gone_and_its_name_is_free() {
+    let world = World::empty().after(create("a", 1)).after(create("b", 2));
+    let world = world.after(AccessCommand::RevokeToken(hash(1).id()));
+    assert_eq!(world.names(), ["b"]);
+    assert_eq!(
+        world.refusal(AccessCommand::RevokeToken(hash(1).id())),
+        Refusal::TokenMissing
+    );
+    world.after(create("a", 3));
+}
+
+#[test]
+fn what_does_not_exist_cannot_be_revoked() {
+    assert_eq!(
+        World::empty().refusal(AccessCommand::RevokeToken(hash(1).id())),
+        Refusal::TokenMissing
+    );
+}
+
+#[test]
+fn a_name_acts_for_one_token() {
+    let world = World::empty().after(create("a", 1));
+    assert_eq!(world.refusal(create("a", 2)), Refusal::TokenExists);
+    world.after(create("A", 2));
+}
+
+#[test]
+fn one_text_is_one_token() {
+    let world = World::empty().after(create("a", 1));
+    assert_eq!(world.refusal(create("b", 1)), Refusal::TokenExists);
+    // Not even another text whose hash begins alike may take the place of a token.
+    let mut alike = hash(1);
+    alike.0[31] ^= 1;
+    assert_eq!(
+        world.refusal(create_with("b", alike, None)),
+        Refusal::TokenExists
+    );
+}
+
+#[test]
+fn an_expired_token_makes_room_for_the_next() {
+    let world = World::empty();
+    let end = world.in_minutes(5);
+    let world = world
+        .after(create_with("a", hash(1), Some(end)))
+        .minutes_later(4);
+    assert_eq!(world.refusal(create("a", 2)), Refusal::TokenExists);
+    let world = world.minutes_later(1);
+    assert_eq!(world.clone().after(create("b", 2)).names(), ["b"]);
+    assert_eq!(
+        world.clone().after(create("a", 1)).names(),
+        ["a"],
+        "even with the same text"
+    );
+    assert_eq!(
+        world
+            .after(AccessCommand::RevokeToken(hash(1).id()))
+            .names(),
+        [""; 0]
+    );
+}
+
+#[test]
+fn a_token_expires_later_than_now() {
+    let world = World::empty();
+    for minutes in [-1, 0] {
+        let end = world.in_minutes(minutes);
+        assert_eq!(
+            world.refusal(create_with("a", hash(1), Some(end))),
+            Refusal::ExpiryPassed(end)
+        );
+    }
+}
+
+#[test]
+fn a_token_has_a_scope() {
+    let command = AccessCommand::CreateToken {
+        name: "a".parse().unwrap(),
+        hash: hash(1),
+        grant: grant(&[], Reach::Everywhere),
+        expires_at: None,
+    };
+    assert_eq!(World::empty().refusal(command), Refusal::NoScope);
+}
+
+#[test]
+fn a_deployment_holds_512_tokens_expired_ones_not_counted() {
+    assert_eq!(MAX_TOKENS, 512);
+    let world = World::empty();
+    let end = world.in_minutes(5);
+    let world = world.after(create_with("first", hash(0), Some(end)));
+    let full = (1..512).fold(world, |world, n| {
+        world.after(create(&format!("token {n}"), n))
+    });
+    assert_eq!(
+        full.refusal(create("one more", 512)),
+        Refusal::TooManyTokens
+    );
+    full.clone()
+        .after(AccessCommand::RevokeToken(hash(7).id()))
+        .after(create("one more", 512));
+    full.minutes_later(5).after(create("one more", 512));
+}
+
+#[test]
+fn only_a_revocation_is_a_rescue() {
+    assert!(AccessCommand::RevokeToken(hash(1).id()).is_rescue());
+    assert!(!create("a", 1).is_rescue());
+    assert_eq!(create("a", 1).action(), "create_token");
+    assert_eq!(
+        AccessCommand::RevokeToken(hash(1).id()).action(),
+        "revoke_token"
+    );
+}
+
+// ---- whatever commands were given ----
+
+fn grants() -> impl Strategy<Value = Grant> {
+    let reach = proptest::option::of(btree_set(strategy::environment_names(), 0..3));
+    (btree_set(select(&Scope::ALL), 0..3), reach).prop_map(|(scopes, environments)| Grant {
+        scopes,
+        reach: environments.map_or(Reach::Everywhere, Reach::Environments),
+    })
+}
+
+fn commands() -> impl Strategy<Value = AccessCommand> {
+    let life = proptest::option::of(-2..60_i64);
+    proptest::prop_oneof![
+        3 => ("[a-e]", 0..6_u16, grants(), life).prop_map(|(name, n, grant, life)| {
+            AccessCommand::CreateToken {
+                name: name.parse().unwrap(),
+                hash: hash(n),
+                grant,
+                expires_at: life.map(|minutes| World::empty().in_minutes(minutes)),
+            }
+        }),
+        1 => (0..6_u16).prop_map(|n| AccessCommand::RevokeToken(hash(n).id())),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn every_token_has_its_own_name_and_stands_under_its_own_id(
+        steps in vec((0..20_i64, commands()), 0..20),
+    ) {
+        let mut world = World::empty();
+        for (minutes, command) in steps {
+            world = world.minutes_later(minutes);
+            let before = world.access.clone().unwrap_or_default();
+            match Access::apply(world.access.as_ref(), &command, &world.context) {
+                Ok(Change::To(access)) => world.access = access,
+                Ok(Change::Nothing(unchanged)) => panic!("nothing changes: {unchanged:?}"),
+                Err(_) => continue,
+            }
+            let tokens = &world.access.as_ref().unwrap().tokens;
+            let names: BTreeSet<_> = tokens.values().map(|token| &token.name).collect();
+            prop_assert_eq!(names.len(), tokens.len());
+            prop_assert!(tokens.iter().all(|(id, token)| *id == token.hash.id()));
+            prop_assert!(tokens.values().all(|token| !token.grant.scopes.is_empty()));
+            // No token disappears but by its own revocation or expiry.
+            for (id, token) in &before.tokens {
+                let revoked = command == AccessCommand::RevokeToken(id.clone());
+                let expired = token.expires_at.is_some_and(|end| end <= world.context.now);
+                prop_assert!(revoked || expired || tokens.get(id) == Some(token));
+            }
+        }
+    }
+
+    #[test]
+    fn a_grant_allows_no_more_than_its_scopes_where_it_reaches(
+        grant in grants(),
+        environment in strategy::environment_names(),
+        elsewhere in any::<bool>(),
+        needed in select(&Scope::ALL),
+    ) {
+        let place = if elsewhere { None } else { Some(environment.as_str()) };
+        if grant.allows(needed, place) {
+            prop_assert!(grant.scopes.iter().any(|scope| scope.includes(needed)));
+            let Reach::Environments(names) = &grant.reach else { return Ok(()) };
+            prop_assert!(place.is_some_and(|place| names.contains(place)));
+        }
+    }
+}

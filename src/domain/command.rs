@@ -1,0 +1,195 @@
+//! The commands that change an environment.
+//!
+//! One value from end to end: the CLI builds it, its members are the JSON body of the admin API's route of the same name
+//! (beside `reason`), and [`Environment::apply`](crate::domain::Aggregate::apply) takes it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Action;
+use super::ids::{FlowId, FlowName, InterfaceNumber, VersionLabel};
+use super::slot::{BySlot, Slot};
+use super::weight::Weight;
+
+/// A change of one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Bring the environment into being.
+    Create(Create),
+    /// Say which flow version a slot now holds.
+    Register(Register),
+    /// Reserve a slot before publishing to its flow.
+    Claim(Claim),
+    /// Give a claim back.
+    Release(Release),
+    /// Bind a slot to another Architect flow.
+    Rebind(Rebind),
+    /// Make the candidate active.
+    Cutover(Cutover),
+    /// Take new calls away from the version that should not have them.
+    Rollback(Rollback),
+    /// Set the share of new calls that goes to the candidate.
+    SetWeight(SetWeight),
+    /// Remove the environment.
+    Delete(Delete),
+}
+
+impl Action for Command {
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Create(_) => "create",
+            Self::Register(_) => "register",
+            Self::Claim(_) => "claim",
+            Self::Release(_) => "release",
+            Self::Rebind(_) => "rebind",
+            Self::Cutover(_) => "cutover",
+            Self::Rollback(_) => "rollback",
+            Self::SetWeight(_) => "set_weight",
+            Self::Delete(_) => "delete",
+        }
+    }
+
+    fn is_rescue(&self) -> bool {
+        matches!(self, Self::Rollback(_))
+    }
+
+    fn fingerprint(&self) -> String {
+        // Commands are structs of texts and numbers: nothing that JSON cannot say.
+        serde_json::to_string(self).expect("a command as JSON")
+    }
+}
+
+/// An Architect flow that a slot is bound to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Flow {
+    /// Its id.
+    pub id: FlowId,
+    /// Its name.
+    pub name: FlowName,
+}
+
+/// Bring an environment into being, with one slot active and the other empty.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The flow each slot is bound to. The transfer in the Traffic Cop flow is fixed, so this stays.
+    pub flows: BySlot<Flow>,
+    /// The slot that takes calls from the start; blue if left out.
+    #[serde(default = "blue")]
+    pub active: Slot,
+    /// The flow version that the active slot holds.
+    pub flow_version: VersionLabel,
+    /// The interface of that version; 0, none, if left out.
+    #[serde(default)]
+    pub interface: InterfaceNumber,
+}
+
+fn blue() -> Slot {
+    Slot::Blue
+}
+
+/// Say which flow version a slot now holds, after it was published there. Releases the claim that names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Register {
+    /// The slot; the candidate if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// A label that no version of this environment has or recently had.
+    pub flow_version: VersionLabel,
+    /// The version's interface; 0, none, if left out.
+    #[serde(default)]
+    pub interface: InterfaceNumber,
+}
+
+/// Reserve a slot for a flow version about to be published. A claimed slot is no target for calls until that version is
+/// registered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Claim {
+    /// The slot; the candidate if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// The version that will be registered.
+    pub flow_version: VersionLabel,
+    /// Minutes after which the claim expires, 1 to 1,440. The slot's content is unknown from then on.
+    #[serde(default = "one_hour")]
+    #[schema(minimum = 1, maximum = 1440)]
+    pub expires_in_minutes: u16,
+}
+
+fn one_hour() -> u16 {
+    60
+}
+
+/// Give a claim back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The slot; the candidate if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slot: Option<Slot>,
+    /// Whether you vouch that nothing was published since the slot's version was registered: it is restored. Otherwise the
+    /// content is unknown until a version is registered.
+    #[serde(default)]
+    pub nothing_published: bool,
+}
+
+/// Bind a slot that takes no calls to another Architect flow. The slot is empty afterwards, and the Traffic Cop flow has to
+/// be exported again, since its transfer names the flow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rebind {
+    /// The slot.
+    pub slot: Slot,
+    /// The flow it is bound to from now on.
+    pub flow: Flow,
+}
+
+/// Make the candidate active: it takes every new call. Calls inside the version left finish there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cutover {
+    /// The slot to end up active; the candidate if left out. Naming it makes a repeat harmless.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Slot>,
+}
+
+/// Take new calls away from the candidate; or, if it has none, go back to the version that was active before.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rollback {
+    /// Whether calls that are inside the version left may still return to it.
+    #[serde(default)]
+    pub keep_calls: bool,
+}
+
+/// Set the share of new calls that goes to the candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetWeight {
+    /// Percent, 0 to 100, at most two decimals.
+    pub weight: Weight,
+}
+
+/// Remove the environment. Its history stays; creating it again continues its revision.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delete {}
+
+/// Turns each command's members into the [`Command`] they make.
+macro_rules! commands {
+    ($($name:ident),*) => {
+        $(impl From<$name> for Command {
+            fn from(members: $name) -> Self {
+                Self::$name(members)
+            }
+        })*
+    };
+}
+
+commands!(
+    Create, Register, Claim, Release, Rebind, Cutover, Rollback, SetWeight, Delete
+);

@@ -1,0 +1,308 @@
+//! Proptest strategies for what an environment is made of, for the commands that change it, and for environments that
+//! commands really lead to.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::collection::vec;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::string::string_regex;
+use proptest::{option, prop_oneof};
+
+use super::Environment;
+use crate::domain::command::{
+    Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release, Rollback, SetWeight,
+};
+use crate::domain::ids::{EnvironmentName, FlowId, FlowName, InterfaceNumber, VersionLabel};
+use crate::domain::slot::{BySlot, Slot};
+use crate::domain::weight::Weight;
+use crate::domain::{Aggregate, Change, Context, Refusal};
+
+/// How long a slot takes to drain in every generated context.
+pub(crate) const DRAIN_TIME: Duration = Duration::from_secs(30 * 60);
+
+/// Any valid environment name.
+pub(crate) fn environment_names() -> impl Strategy<Value = EnvironmentName> {
+    parsed("[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+}
+
+/// Any valid label, in any script.
+pub(crate) fn labels() -> impl Strategy<Value = VersionLabel> {
+    parsed(r"[^\s\pC]([^\pC]{0,62}[^\s\pC])?")
+}
+
+/// Labels as pipelines count them: often one that the environment does not know, sometimes one that it does.
+fn release_labels() -> impl Strategy<Value = VersionLabel> {
+    let number = prop_oneof![2 => 0..12_u32, 3 => 12..10_000_u32];
+    // A number after a letter follows the grammar.
+    let counted = number.prop_map(|n| format!("v{n}").parse().expect("a valid label"));
+    prop_oneof![9 => counted, 1 => labels()]
+}
+
+/// Any valid flow.
+pub(crate) fn flows() -> impl Strategy<Value = Flow> {
+    let names = parsed::<FlowName>(r"[^\s\pC]([^\pC]{0,126}[^\s\pC])?");
+    (parsed::<FlowId>("[A-Za-z0-9-]{1,64}"), names).prop_map(|(id, name)| Flow { id, name })
+}
+
+/// One of few flows, so that two slots come to name the same one.
+fn few_flows() -> impl Strategy<Value = Flow> {
+    (parsed("flow-[a-e]"), parsed("Flow [AB]")).prop_map(|(id, name)| Flow { id, name })
+}
+
+/// Either slot.
+pub(crate) fn slots() -> impl Strategy<Value = Slot> {
+    prop_oneof![Just(Slot::Blue), Just(Slot::Green)]
+}
+
+/// Any weight, the ends more often than by chance.
+pub(crate) fn weights() -> impl Strategy<Value = Weight> {
+    prop_oneof![2 => Just(0), 1 => Just(Weight::FULL.bps()), 5 => 0..=Weight::FULL.bps()]
+        .prop_map(|bps| Weight::from_bps(bps).expect("at most 10,000"))
+}
+
+/// A creation that is not refused.
+pub(crate) fn creates() -> impl Strategy<Value = Create> {
+    let flows = (flows(), flows()).prop_filter("blue and green are two flows", |(blue, green)| {
+        blue.id != green.id
+    });
+    (flows, slots(), release_labels(), interfaces()).prop_map(
+        |((blue, green), active, flow_version, interface)| Create {
+            flows: BySlot { blue, green },
+            active,
+            flow_version,
+            interface,
+        },
+    )
+}
+
+/// A new version in the candidate.
+fn releases() -> impl Strategy<Value = Register> {
+    (release_labels(), interfaces()).prop_map(|(flow_version, interface)| Register {
+        slot: None,
+        flow_version,
+        interface,
+    })
+}
+
+/// Any command but creation and deletion. Many are refused by most states.
+pub(crate) fn changes() -> impl Strategy<Value = Command> {
+    // Mostly the candidate: the active slot refuses nearly everything.
+    let slot = || prop_oneof![4 => Just(None), 1 => slots().prop_map(Some)];
+    let register = (slot(), releases()).prop_map(|(slot, register)| Register { slot, ..register });
+    let claim = (
+        slot(),
+        release_labels(),
+        prop_oneof![9 => 1..=120_u16, 1 => any::<u16>()],
+    )
+        .prop_map(|(slot, flow_version, expires_in_minutes)| Claim {
+            slot,
+            flow_version,
+            expires_in_minutes,
+        });
+    let release = (slot(), any::<bool>()).prop_map(|(slot, nothing_published)| Release {
+        slot,
+        nothing_published,
+    });
+    let rebind = (slots(), few_flows()).prop_map(|(slot, flow)| Rebind { slot, flow });
+    prop_oneof![
+        6 => register.prop_map(Command::from),
+        2 => claim.prop_map(Command::from),
+        2 => release.prop_map(Command::from),
+        1 => rebind.prop_map(Command::from),
+        2 => option::weighted(0.3, slots()).prop_map(|to| Cutover { to }.into()),
+        2 => any::<bool>().prop_map(|keep_calls| Rollback { keep_calls }.into()),
+        3 => weights().prop_map(|weight| SetWeight { weight }.into()),
+    ]
+}
+
+/// Any command.
+pub(crate) fn commands() -> impl Strategy<Value = Command> {
+    prop_oneof![
+        1 => creates().prop_map(Command::from),
+        12 => changes(),
+        1 => Just(Command::from(Delete {})),
+    ]
+}
+
+/// Any context in which one more environment may be created.
+pub(crate) fn contexts() -> impl Strategy<Value = Context> {
+    (0..1_000_000_i64, any::<[u8; 16]>(), 0..256_usize).prop_map(|(minutes, draw, others)| {
+        Context {
+            now: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes),
+            draw,
+            drain_time: DRAIN_TIME,
+            others,
+        }
+    })
+}
+
+/// Commands one after the other, from a creation on.
+#[derive(Debug, Clone)]
+pub(crate) struct History {
+    create: Create,
+    context: Context,
+    /// The commands, each with the minutes since the one before.
+    steps: Vec<(u16, Command)>,
+}
+
+impl History {
+    /// The environment after its creation and after each command that changed it.
+    pub(crate) fn states(&self) -> Vec<Reached> {
+        let mut context = self.context;
+        let Ok(Change::To(Some(environment))) =
+            Environment::apply(None, &self.create.clone().into(), &context)
+        else {
+            panic!("{:?} is refused", self.create)
+        };
+        let mut states = vec![Reached {
+            environment,
+            context,
+        }];
+        for (minutes, command) in &self.steps {
+            context.now += SignedDuration::from_mins((*minutes).into());
+            let before = &states[states.len() - 1].environment;
+            if let Ok(Change::To(Some(environment))) =
+                Environment::apply(Some(before), command, &context)
+            {
+                states.push(Reached {
+                    environment,
+                    context,
+                });
+            }
+        }
+        states
+    }
+}
+
+/// Any history of at most 60 commands, refused ones among them.
+pub(crate) fn histories() -> impl Strategy<Value = History> {
+    // Some environments look back on more versions than they remember.
+    let releases = prop_oneof![
+        4 => vec((pauses(), changes()), 0..20),
+        1 => vec((pauses(), releases().prop_map(Command::from)), 20..40),
+    ];
+    (
+        creates(),
+        contexts(),
+        releases,
+        vec((pauses(), changes()), 0..20),
+    )
+        .prop_map(|(create, context, mut steps, more)| {
+            steps.extend(more);
+            History {
+                create,
+                context,
+                steps,
+            }
+        })
+}
+
+/// An environment that commands led to, and a context for the next one.
+#[derive(Debug, Clone)]
+pub(crate) struct Reached {
+    pub(crate) environment: Environment,
+    pub(crate) context: Context,
+}
+
+impl Reached {
+    /// What `command` comes to at that very moment.
+    pub(crate) fn apply(&self, command: &Command) -> Result<Change<Environment>, Refusal> {
+        Environment::apply(Some(&self.environment), command, &self.context)
+    }
+
+    /// The same environment `minutes` later.
+    pub(crate) fn later(mut self, minutes: u16) -> Self {
+        self.context.now += SignedDuration::from_mins(minutes.into());
+        self
+    }
+
+    /// Where `command` leads; here, if it changes nothing, is refused, or deletes.
+    pub(crate) fn after(self, command: &Command) -> Self {
+        match self.apply(command) {
+            Ok(Change::To(Some(environment))) => Self {
+                environment,
+                ..self
+            },
+            _ => self,
+        }
+    }
+}
+
+/// Any environment that a history leads to, some time after.
+pub(crate) fn reached() -> impl Strategy<Value = Reached> {
+    let last = histories().prop_map(|history| {
+        history
+            .states()
+            .pop()
+            .expect("a history begins with a creation")
+    });
+    (last, pauses()).prop_map(|(state, minutes)| state.later(minutes))
+}
+
+/// Minutes between two commands: often none, often enough for a claim to end or a slot to drain.
+pub(crate) fn pauses() -> impl Strategy<Value = u16> {
+    prop_oneof![Just(0), 0..60_u16, Just(30), 60..3000_u16]
+}
+
+fn interfaces() -> impl Strategy<Value = InterfaceNumber> {
+    prop_oneof![Just(0), 0..4_u32, any::<u32>()].prop_map(InterfaceNumber)
+}
+
+/// The texts that `pattern` matches, read as what they name.
+fn parsed<T: std::str::FromStr<Err: std::fmt::Debug> + std::fmt::Debug>(
+    pattern: &str,
+) -> impl Strategy<Value = T> {
+    string_regex(pattern)
+        .expect("a valid pattern")
+        .prop_map(|text| text.parse().expect("a valid text"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+    use crate::domain::environment::{Content, REMEMBERED_VERSIONS};
+
+    fn kind(
+        Reached {
+            environment,
+            context,
+        }: &Reached,
+    ) -> &'static str {
+        match environment.slots[environment.candidate()].content(context.now) {
+            Content::Empty => "an empty candidate",
+            Content::Claimed(_) => "a claimed candidate",
+            Content::Unknown(_) => "a candidate of unknown content",
+            Content::Version(_) if !environment.weight.is_zero() => "a candidate with calls",
+            Content::Version(version) if version.is_rolled_back() => "a rolled-back candidate",
+            Content::Version(version) => match &environment.previously_active {
+                Some(label) if *label == version.label => "a version to roll back to",
+                _ => "a version that was never active",
+            },
+        }
+    }
+
+    #[test]
+    fn histories_reach_every_kind_of_state() {
+        let mut runner = TestRunner::deterministic();
+        let strategy = reached();
+        let mut counts = BTreeMap::new();
+        for _ in 0..500 {
+            let state = strategy
+                .new_tree(&mut runner)
+                .expect("few are filtered out")
+                .current();
+            *counts.entry(kind(&state)).or_insert(0) += 1;
+            if state.environment.retired.len() == REMEMBERED_VERSIONS {
+                *counts.entry("a full memory").or_insert(0) += 1;
+            }
+        }
+        assert_eq!(counts.len(), 8, "{counts:?}");
+        assert!(counts.values().all(|states| *states >= 10), "{counts:?}");
+    }
+}

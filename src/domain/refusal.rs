@@ -1,0 +1,121 @@
+//! Why a command is refused, and what to do instead.
+
+use jiff::Timestamp;
+
+use super::ids::VersionLabel;
+use super::slot::Slot;
+
+/// The most environments one deployment holds.
+pub const MAX_ENVIRONMENTS: usize = 256;
+/// The most access tokens one deployment holds.
+pub const MAX_TOKENS: usize = 512;
+
+/// A command that the state does not allow.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The environment exists.
+    #[error("the environment exists already; choose another name")]
+    EnvironmentExists,
+    /// The environment does not exist.
+    #[error("there is no such environment; create it first")]
+    EnvironmentMissing,
+    /// One environment more than a deployment holds.
+    #[error("a deployment holds at most {MAX_ENVIRONMENTS} environments; delete one first")]
+    TooManyEnvironments,
+    /// Both slots are bound to one flow.
+    #[error("both slots name the flow {0}; blue and green are two flows")]
+    SameFlowTwice(super::ids::FlowId),
+    /// The slot holds no flow version.
+    #[error("slot {0} holds no flow version; register one first")]
+    SlotEmpty(Slot),
+    /// The slot is claimed for a version that is being published.
+    #[error(
+        "slot {slot} is claimed for flow version {flow_version} until {expires_at}; register that version or release the slot first"
+    )]
+    SlotClaimed {
+        /// The claimed slot.
+        slot: Slot,
+        /// The version it is claimed for.
+        flow_version: VersionLabel,
+        /// When the claim expires.
+        expires_at: Timestamp,
+    },
+    /// A claim expired or was given back, so nobody knows what the slot's flow holds.
+    #[error(
+        "what slot {slot} holds is unknown since its claim for flow version {flow_version} ended; register the version that was published, or release the slot with nothing_published"
+    )]
+    SlotUnknown {
+        /// The slot.
+        slot: Slot,
+        /// The version it was claimed for.
+        flow_version: VersionLabel,
+    },
+    /// The slot takes new calls, so its flow must not change.
+    #[error("slot {0} takes new calls; use the other slot, or move its calls away first")]
+    SlotTakesCalls(Slot),
+    /// The slot took new calls too recently.
+    #[error(
+        "slot {slot} took new calls until {since}; calls may still be inside it until {drained_at}, try again then"
+    )]
+    SlotNotDrained {
+        /// The slot.
+        slot: Slot,
+        /// When it stopped taking new calls.
+        since: Timestamp,
+        /// When it counts as drained.
+        drained_at: Timestamp,
+    },
+    /// The slot has no claim to give back.
+    #[error("slot {0} is not claimed; there is nothing to release")]
+    NotClaimed(Slot),
+    /// The life of the claim is out of range.
+    #[error("a claim lasts 1 to 1440 minutes")]
+    ClaimLength,
+    /// Another version of the environment has this label, or had it recently.
+    #[error("the label {0} is or was in use in this environment; choose a new one")]
+    LabelInUse(VersionLabel),
+    /// Nothing can be rolled back to.
+    #[error(transparent)]
+    NoRollbackTarget(RollbackObstacle),
+    /// A token of this name or text exists.
+    #[error("a token of this name or text exists; revoke it first, or choose another")]
+    TokenExists,
+    /// No token has this id.
+    #[error("there is no token with this id")]
+    TokenMissing,
+    /// One token more than a deployment holds.
+    #[error("a deployment holds at most {MAX_TOKENS} tokens; revoke one first")]
+    TooManyTokens,
+    /// A token without a scope could do nothing.
+    #[error("a token needs at least one scope")]
+    NoScope,
+    /// The token would have expired before it was made.
+    #[error("the expiry {0} has passed; name a later time")]
+    ExpiryPassed(Timestamp),
+}
+
+/// What the other slot holds that a rollback cannot return to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RollbackObstacle {
+    /// Nothing.
+    #[error(
+        "slot {0} holds no flow version to roll back to; publish and register one, then cut over"
+    )]
+    Empty(Slot),
+    /// Something that was never active.
+    #[error(
+        "slot {0} holds flow version {1}, which was not active before; to give it calls, cut over"
+    )]
+    NeverActive(Slot, VersionLabel),
+    /// Something that is being published.
+    #[error(
+        "slot {0} is claimed for flow version {1}; release it with nothing_published if that is so, and roll back again"
+    )]
+    Claimed(Slot, VersionLabel),
+    /// Something that may have been published.
+    #[error(
+        "what slot {0} holds is unknown since its claim for flow version {1} ended; release it with nothing_published if that \
+         is so, and roll back again"
+    )]
+    Unknown(Slot, VersionLabel),
+}

@@ -1,0 +1,3 @@
+//! traffic-cop decides which of two Genesys Cloud IVR flows, blue or green, takes each call.
+
+pub mod domain;

@@ -1,0 +1,3 @@
+//! The `traffic-cop` command.
+
+fn main() {}

@@ -1,0 +1,129 @@
+//! The pure decision allocates nothing, by any rule and for any spelling of the conversation id: counted by an allocator
+//! that stands in for the whole process, hence a test binary of its own.
+
+use std::hint::black_box;
+
+use allocation_counter::measure;
+use jiff::Timestamp;
+use traffic_cop::domain::command::{Create, Flow, Register, SetWeight};
+use traffic_cop::domain::decision::{Bucket, Compiled, Reason, Request, decide};
+use traffic_cop::domain::ids::{InterfaceNumber, Revision};
+use traffic_cop::domain::slot::{BySlot, Slot};
+use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
+
+/// An environment whose blue slot is active and holds v1, and whose green slot holds v2 and takes `percent` of new calls.
+fn environment(percent: &str) -> Compiled {
+    let context = Context {
+        now: Timestamp::UNIX_EPOCH,
+        draw: [7; 16],
+        drain_time: Default::default(),
+        others: 0,
+    };
+    let flow = |id: &str| Flow {
+        id: id.parse().unwrap(),
+        name: id.parse().unwrap(),
+    };
+    let mut commands: Vec<Command> = vec![
+        Create {
+            flows: BySlot {
+                blue: flow("b"),
+                green: flow("g"),
+            },
+            active: Slot::Blue,
+            flow_version: "v1".parse().unwrap(),
+            interface: InterfaceNumber(0),
+        }
+        .into(),
+        Register {
+            slot: None,
+            flow_version: "v2".parse().unwrap(),
+            interface: InterfaceNumber(1),
+        }
+        .into(),
+    ];
+    let weight = SetWeight {
+        weight: percent.parse().unwrap(),
+    };
+    if !weight.weight.is_zero() {
+        commands.push(weight.into());
+    }
+    let mut environment: Option<Environment> = None;
+    for command in &commands {
+        match Environment::apply(environment.as_ref(), command, &context).unwrap() {
+            Change::To(after) => environment = after,
+            Change::Nothing(unchanged) => panic!("{command:?} changes nothing: {unchanged:?}"),
+        }
+    }
+    Compiled::new(
+        "Main_IVR".parse().unwrap(),
+        Revision(3),
+        &environment.unwrap(),
+    )
+}
+
+/// How often deciding the call allocates; checks on the way that the rule is the one meant.
+fn allocations(
+    environment: &Compiled,
+    conversation_id: &str,
+    flow_version: &str,
+    rule: Reason,
+) -> u64 {
+    let request = Request {
+        conversation_id,
+        flow_version,
+    };
+    let mut reason = None;
+    let count = measure(|| {
+        reason = Some(
+            decide(black_box(environment), black_box(&request), || {
+                Bucket::of(black_box(1 << 63))
+            })
+            .reason,
+        );
+    })
+    .count_total;
+    assert_eq!(reason, Some(rule), "{request:?}");
+    count
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(measure(|| drop(black_box(Box::new(1)))).count_total, 1);
+    assert!(measure(|| drop(black_box(environment("5")))).count_total > 10);
+}
+
+#[test]
+fn no_decision_allocates() {
+    let (canary, calm) = (environment("5"), environment("0"));
+    let long = "é".repeat(10_000);
+    let ids = [
+        "",
+        "5f0c9a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e",
+        "{5F0C9A52-3D0E-4F7E-9B8E-0A4F6B1D2C3E}",
+        "5f0c9a523d0e4f7e9b8e0a4f6b1d2c3e",
+        "5f0c9a52-3d0e-4f7e-9b8e-0a4f6b1d2c3",
+        "call-1",
+        &long,
+    ];
+    for id in ids {
+        for version in ["", "never heard of", &long] {
+            assert_eq!(
+                allocations(&canary, id, version, Reason::Weighted),
+                0,
+                "weighted: {id:.40?}, {version:.40?}"
+            );
+            assert_eq!(
+                allocations(&calm, id, version, Reason::Active),
+                0,
+                "active: {id:.40?}, {version:.40?}"
+            );
+        }
+        for version in ["v1", "v2"] {
+            assert_eq!(
+                allocations(&canary, id, version, Reason::Affinity),
+                0,
+                "affinity: {id:.40?}, {version}"
+            );
+        }
+    }
+}

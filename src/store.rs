@@ -1,0 +1,24 @@
+//! Everything that knows DynamoDB.
+//!
+//! Two tables. The control table holds the [journal](journal), one [record] per committed change, and one [row] per
+//! aggregate that people and other tools read; it is permanent. The evidence table holds what is regional and expires:
+//! [heartbeats]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
+//!
+//! Not here: what a change means (`domain`), and what this process believes at the moment (`replica`).
+
+pub mod connection;
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod error;
+pub mod format;
+pub mod heartbeats;
+pub mod item;
+pub mod journal;
+pub mod record;
+pub mod recover;
+pub mod row;
+pub mod table;
+pub mod verify;
+
+pub use connection::Store;
+pub use error::StoreError;

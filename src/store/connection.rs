@@ -1,0 +1,131 @@
+//! The connection to the tables: endpoint, credentials, timeouts, retries.
+
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
+use aws_sdk_dynamodb::config::retry::RetryConfig;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::config::{BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents};
+use aws_sdk_dynamodb::error::BoxError;
+use aws_smithy_http_client::{Builder, tls};
+use prometheus_client::metrics::counter::Counter;
+
+/// One attempt of any request. DynamoDB answers in single-digit milliseconds; a second is a lost packet or a lost host.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A TCP and TLS handshake, within and across zones.
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+/// A read with all its attempts. Polls, heartbeats and cold starts come again by themselves, so they need not try for long.
+const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
+/// Attempts of a read, spread by the SDK's exponential back-off with full jitter from `INITIAL_BACKOFF` to `MAX_BACKOFF`.
+const READ_ATTEMPTS: u32 = 3;
+const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
+const MAX_BACKOFF: Duration = Duration::from_millis(400);
+
+/// Where the tables are and what they are called.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// URL of a DynamoDB-compatible endpoint; `None` is the region's own.
+    pub url: Option<String>,
+    /// AWS region; `None` leaves it to the environment.
+    pub region: Option<String>,
+    /// Name of the control table.
+    pub control_table: String,
+    /// Name of the evidence table.
+    pub evidence_table: String,
+}
+
+impl Endpoint {
+    /// Whether the endpoint is on this host, where any credentials do and no TLS is spoken.
+    fn is_loopback(&self) -> bool {
+        self.url
+            .as_deref()
+            .and_then(|url| url.parse::<http::Uri>().ok())
+            .is_some_and(|uri| {
+                uri.scheme_str() == Some("http")
+                    && matches!(uri.host(), Some("127.0.0.1" | "localhost" | "[::1]"))
+            })
+    }
+}
+
+/// The two tables, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Store {
+    pub(super) client: Client,
+    pub(super) control_table: String,
+    pub(super) evidence_table: String,
+}
+
+impl Store {
+    /// Prepares a connection; nothing is sent before the first request. `requests` counts every attempt on the wire.
+    pub async fn connect(endpoint: &Endpoint, requests: Counter) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(CONNECT_TIMEOUT)
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .operation_timeout(READ_TIMEOUT)
+                    .build(),
+            )
+            .retry_config(
+                RetryConfig::standard()
+                    .with_max_attempts(READ_ATTEMPTS)
+                    .with_initial_backoff(INITIAL_BACKOFF)
+                    .with_max_backoff(MAX_BACKOFF),
+            );
+        if let Some(url) = &endpoint.url {
+            loader = loader.endpoint_url(url);
+        }
+        if let Some(region) = &endpoint.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        loader = if endpoint.is_loopback() {
+            // Plain HTTP without the host's trust store, which a container may lack; and no search for credentials.
+            let loader = loader.http_client(Builder::new().build_http());
+            let loader = loader
+                .credentials_provider(Credentials::new("local", "local", None, None, "loopback"));
+            if endpoint.region.is_none() {
+                loader.region(Region::from_static("local"))
+            } else {
+                loader
+            }
+        } else {
+            let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+            loader.http_client(Builder::new().tls_provider(ring).build_https())
+        };
+        let config = aws_sdk_dynamodb::config::Builder::from(&loader.load().await)
+            .interceptor(CountRequests(requests))
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            control_table: endpoint.control_table.clone(),
+            evidence_table: endpoint.evidence_table.clone(),
+        }
+    }
+}
+
+/// A write is tried once per call: whoever writes knows better than the SDK what a repeat means.
+pub(super) fn single_attempt() -> aws_sdk_dynamodb::config::Builder {
+    aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled())
+}
+
+/// Counts what goes over the wire, attempts included, so that tests and operators see what a decision costs the store.
+#[derive(Debug)]
+struct CountRequests(Counter);
+
+impl Intercept for CountRequests {
+    fn name(&self) -> &'static str {
+        "CountRequests"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.inc();
+        Ok(())
+    }
+}

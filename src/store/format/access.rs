@@ -1,0 +1,101 @@
+//! Format 1 of the access aggregate.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use data_encoding::HEXLOWER;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{FormatError, Stored, hex};
+use crate::domain::access::{Access, Grant, Reach, Scope, Token, TokenHash, TokenId};
+use crate::domain::ids::{Actor, AggregateKey, EnvironmentName};
+use crate::store::item::Item;
+
+#[derive(Serialize, Deserialize)]
+pub struct WireAccess {
+    tokens: BTreeMap<TokenId, WireToken>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireToken {
+    name: Actor,
+    sha256: String,
+    scopes: BTreeSet<Scope>,
+    /// Absent: every environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environments: Option<BTreeSet<EnvironmentName>>,
+    created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Timestamp>,
+}
+
+impl Stored for Access {
+    const MEMBER: &'static str = "access";
+    const MAX_STATE_BYTES: usize = 256 * 1024;
+    type Wire = WireAccess;
+
+    fn to_wire(&self) -> WireAccess {
+        WireAccess {
+            tokens: self
+                .tokens
+                .iter()
+                .map(|(id, token)| (id.clone(), token.into()))
+                .collect(),
+        }
+    }
+
+    fn from_wire(wire: WireAccess) -> Result<Self, FormatError> {
+        let tokens = wire
+            .tokens
+            .into_iter()
+            .map(|(id, token)| Ok((id, token.try_into()?)));
+        Ok(Self {
+            tokens: tokens.collect::<Result<_, FormatError>>()?,
+        })
+    }
+
+    fn row(_: Option<&Self>) -> Item {
+        Item::new()
+    }
+
+    fn is_kind(key: &AggregateKey) -> bool {
+        matches!(key, AggregateKey::Access)
+    }
+}
+
+impl From<&Token> for WireToken {
+    fn from(token: &Token) -> Self {
+        Self {
+            name: token.name.clone(),
+            sha256: HEXLOWER.encode(&token.hash.0),
+            scopes: token.grant.scopes.clone(),
+            environments: match &token.grant.reach {
+                Reach::Everywhere => None,
+                Reach::Environments(names) => Some(names.clone()),
+            },
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+        }
+    }
+}
+
+impl TryFrom<WireToken> for Token {
+    type Error = FormatError;
+
+    fn try_from(wire: WireToken) -> Result<Self, FormatError> {
+        let hash = hex(&wire.sha256)
+            .map_err(|_| FormatError::Inconsistent("a token hash is not 64 hexadecimal digits"))?;
+        Ok(Self {
+            name: wire.name,
+            hash: TokenHash(hash),
+            grant: Grant {
+                scopes: wire.scopes,
+                reach: wire
+                    .environments
+                    .map_or(Reach::Everywhere, Reach::Environments),
+            },
+            created_at: wire.created_at,
+            expires_at: wire.expires_at,
+        })
+    }
+}

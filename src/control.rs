@@ -1,0 +1,458 @@
+//! The only writer: a command goes in, a change in the journal comes out, or the reason why not.
+//!
+//! Every writer, operator or machine, comes through [`Control::execute`]. It reads the journal to its end, asks the domain
+//! what the command does to the state found there, and commits the result at the next place. If somebody else takes that
+//! place first, it starts over with the state that they left.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::Rng;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+use crate::domain::ids::{Actor, AggregateKey, IdempotencyKey, Reason, Revision, Sequence};
+use crate::domain::operation::{Digest128, Operation, operation_id};
+use crate::domain::{Action, Aggregate, Change, Context, Refusal, Unchanged};
+use crate::replica::follower::{Follower, Tracks};
+use crate::replica::tracked::Tracked;
+use crate::replica::{CatchUpError, JournalFault, Replica};
+use crate::store::StoreError;
+use crate::store::format::{Document, Stored};
+use crate::store::journal::CommitError;
+use crate::store::record::{Draft, Entry, Position, Record};
+use crate::telemetry::{Metrics, WriteLabels};
+
+/// How long a write may take, from its first read to its commit.
+pub const WRITE_TIME: Duration = Duration::from_secs(5);
+
+/// Turns commands into changes.
+#[derive(Debug)]
+pub struct Control {
+    replica: Arc<Replica>,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    drain_time: Duration,
+    /// One write at a time in this process: its writers need not race each other for the next place.
+    turn: tokio::sync::Mutex<()>,
+}
+
+/// What comes with a command.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Who asks.
+    pub actor: Actor,
+    /// Why.
+    pub reason: Reason,
+    /// The caller's name for this write; without one, every call is a new write.
+    pub key: Option<IdempotencyKey>,
+    /// The revision that the caller has seen and wants to change; `None` changes whatever there is.
+    pub expected: Option<Revision>,
+}
+
+/// What a command came to.
+#[derive(Debug, Clone)]
+pub struct Answer<A> {
+    /// The aggregate's revision afterwards.
+    pub revision: Revision,
+    /// The aggregate afterwards; `None` if it is deleted.
+    pub state: Option<A>,
+    /// How that came about.
+    pub outcome: Outcome,
+}
+
+/// How a command led to its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was committed.
+    Committed(Sequence),
+    /// It had been committed before, under the same idempotency key; the answer is the one given then.
+    Repeated(Sequence),
+    /// There was nothing to change.
+    Unchanged(Unchanged),
+}
+
+/// A command that came to nothing, or of which that cannot be said.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The state does not allow it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The caller has seen another revision.
+    #[error(
+        "the aggregate is at revision {current}, not at the one named; look at it and decide again"
+    )]
+    Stale {
+        /// The revision there is.
+        current: Revision,
+    },
+    /// The idempotency key was used for something else.
+    #[error("this idempotency key was used for another request; use a new one for each change")]
+    KeyReused,
+    /// The key's change was committed, but its record was lost with the end of a journal.
+    #[error(
+        "this change was committed as revision {0}, but its record is lost; look at the present state"
+    )]
+    RecordLost(Revision),
+    /// The last record's state cannot be read.
+    #[error(
+        "the state of this aggregate cannot be read ({0}); it is served as it last could be, and takes only a rollback"
+    )]
+    Corrupt(String),
+    /// A newer binary wrote the state.
+    #[error(
+        "the state has format {0}, which this binary does not know; use a newer one, or roll back"
+    )]
+    NewerFormat(u32),
+    /// The state would outgrow its place.
+    #[error(
+        "the state would take {bytes} bytes, at most {limit} are allowed; shorten labels or remove what is not needed"
+    )]
+    TooLarge {
+        /// Size it would have.
+        bytes: usize,
+        /// Size it may have.
+        limit: usize,
+    },
+    /// The journal is not in order.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+    /// The store does not answer; nothing was changed.
+    #[error(transparent)]
+    Unavailable(#[from] StoreError),
+    /// Too many others committed first for too long; nothing was changed.
+    #[error("others were committing for so long that this change did not come through; try again")]
+    Contended,
+    /// The deadline passed while the outcome was open.
+    #[error(
+        "it is not known whether the change was committed; repeat the request with the same Idempotency-Key to find out"
+    )]
+    OutcomeUnknown {
+        /// Identity of the write, as its record would have it.
+        operation: Digest128,
+    },
+}
+
+/// A write with everything that stays the same when it starts over.
+struct Attempt<'a, A: Aggregate> {
+    key: &'a AggregateKey,
+    command: &'a A::Command,
+    request: &'a Request,
+    operation: Digest128,
+    digest: Digest128,
+    draw: [u8; 16],
+    deadline: Instant,
+}
+
+/// The state that a command starts from.
+struct Base<A> {
+    position: Position,
+    tracked: Tracked<A>,
+    others: usize,
+}
+
+impl Control {
+    /// A writer behind `replica`. A slot without new calls for `drain_time` counts as drained.
+    #[must_use]
+    pub fn new(
+        replica: Arc<Replica>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+        drain_time: Duration,
+    ) -> Self {
+        Self {
+            replica,
+            clock,
+            metrics,
+            drain_time,
+            turn: tokio::sync::Mutex::new(()),
+        }
+    }
+
+    /// Carries out `command` on the aggregate `key`. When it returns, this process serves the result.
+    ///
+    /// # Errors
+    /// See [`WriteError`]; all but `OutcomeUnknown` leave everything as it was.
+    pub async fn execute<A: Stored>(
+        &self,
+        key: &AggregateKey,
+        command: &A::Command,
+        request: &Request,
+    ) -> Result<Answer<A>, WriteError>
+    where
+        Follower: Tracks<A>,
+    {
+        let attempt = Attempt::new(key, command, request);
+        let answer = self.write(&attempt).await;
+        let outcome = match &answer {
+            Ok(Answer {
+                outcome: Outcome::Committed(sequence),
+                revision,
+                ..
+            }) => {
+                let (actor, reason, action) = (&request.actor, &request.reason, command.action());
+                tracing::info!(%key, action, %actor, %reason, %revision, %sequence, "committed");
+                "committed"
+            }
+            Ok(Answer {
+                outcome: Outcome::Repeated(_),
+                ..
+            }) => "repeated",
+            Ok(Answer {
+                outcome: Outcome::Unchanged(_),
+                ..
+            }) => "unchanged",
+            Err(error) => {
+                tracing::warn!(%key, action = command.action(), actor = %request.actor, %error, "not committed");
+                if matches!(error, WriteError::OutcomeUnknown { .. }) {
+                    "unknown"
+                } else {
+                    "refused"
+                }
+            }
+        };
+        self.metrics
+            .writes
+            .get_or_create(&WriteLabels {
+                action: command.action(),
+                outcome,
+            })
+            .inc();
+        answer
+    }
+
+    async fn write<A: Stored>(&self, attempt: &Attempt<'_, A>) -> Result<Answer<A>, WriteError>
+    where
+        Follower: Tracks<A>,
+    {
+        let _turn = tokio::time::timeout_at(attempt.deadline, self.turn.lock())
+            .await
+            .map_err(|_| WriteError::Contended)?;
+        while Instant::now() < attempt.deadline {
+            let base = self.base::<A>(attempt.key).await?;
+            if let Some(answer) = self.repeated(attempt, &base).await? {
+                return Ok(answer);
+            }
+            let state = match self.change(attempt, &base)? {
+                Change::To(state) => state,
+                Change::Nothing(unchanged) => return Ok(base.unchanged(unchanged)),
+            };
+            let draft = self.draft(attempt, &base, state.as_ref())?;
+            self.replica.finish_last_row().await?;
+            match self
+                .replica
+                .store()
+                .commit(draft, &base.position, attempt.deadline)
+                .await
+            {
+                Ok(record) => return self.committed(record).await,
+                Err(CommitError::Superseded) => {}
+                Err(CommitError::Refused(error)) => return Err(error.into()),
+                Err(CommitError::OutcomeUnknown(error)) => {
+                    tracing::warn!(%error, operation = %attempt.operation, "the outcome of a write is open");
+                    return Err(WriteError::OutcomeUnknown {
+                        operation: attempt.operation,
+                    });
+                }
+            }
+        }
+        Err(WriteError::Contended)
+    }
+
+    /// The state at the end of the journal, if this journal may be written to.
+    async fn base<A: Stored>(&self, key: &AggregateKey) -> Result<Base<A>, WriteError>
+    where
+        Follower: Tracks<A>,
+    {
+        let position = match self.replica.catch_up().await {
+            Ok(position) => position,
+            Err(CatchUpError::Store(error)) => return Err(error.into()),
+            Err(CatchUpError::Journal(fault)) => return Err(fault.into()),
+        };
+        self.replica.check_peers(position)?;
+        let base = self.replica.look(|follower| {
+            let tracked = follower.tracked(key).cloned().unwrap_or_default();
+            let others = Tracks::<A>::count(follower) - usize::from(tracked.state().is_some());
+            Base {
+                position: follower.position,
+                tracked,
+                others,
+            }
+        });
+        // Caught up means loaded.
+        base.ok_or_else(|| StoreError::Unavailable("nothing is loaded yet".to_owned()).into())
+    }
+
+    /// The first answer, if this write was committed before.
+    async fn repeated<A: Stored>(
+        &self,
+        attempt: &Attempt<'_, A>,
+        base: &Base<A>,
+    ) -> Result<Option<Answer<A>>, WriteError> {
+        let operations = base
+            .tracked
+            .good
+            .as_ref()
+            .map(|good| &good.document.operations);
+        let Some(operation) = operations.and_then(|operations| operations.find(attempt.operation))
+        else {
+            return Ok(None);
+        };
+        if operation.request != attempt.digest {
+            return Err(WriteError::KeyReused);
+        }
+        let lost = || WriteError::RecordLost(operation.revision);
+        match self.replica.store().entry(operation.sequence).await? {
+            Some(Entry::Record(record)) if record.change.operation == operation.id => {
+                let state = read_state(&record)?;
+                Ok(Some(Answer {
+                    revision: operation.revision,
+                    state,
+                    outcome: Outcome::Repeated(operation.sequence),
+                }))
+            }
+            Some(_) | None => Err(lost()),
+        }
+    }
+
+    fn change<A: Stored>(
+        &self,
+        attempt: &Attempt<'_, A>,
+        base: &Base<A>,
+    ) -> Result<Change<A>, WriteError> {
+        let tracked = &base.tracked;
+        if !attempt.command.is_rescue() {
+            if let Some(fault) = &tracked.fault {
+                return Err(WriteError::Corrupt(fault.clone()));
+            }
+            if let Some(good) = tracked
+                .good
+                .as_ref()
+                .filter(|good| !good.document.is_understood())
+            {
+                return Err(WriteError::NewerFormat(good.document.format));
+            }
+        }
+        let stale = attempt
+            .request
+            .expected
+            .is_some_and(|expected| expected != tracked.revision);
+        if stale && tracked.state().is_some() {
+            return Err(WriteError::Stale {
+                current: tracked.revision,
+            });
+        }
+        let context = Context {
+            now: self.clock.now(),
+            draw: attempt.draw,
+            drain_time: self.drain_time,
+            others: base.others,
+        };
+        Ok(A::apply(tracked.state(), attempt.command, &context)?)
+    }
+
+    fn draft<A: Stored>(
+        &self,
+        attempt: &Attempt<'_, A>,
+        base: &Base<A>,
+        state: Option<&A>,
+    ) -> Result<Draft, WriteError> {
+        let tracked = &base.tracked;
+        let document = tracked.good.as_ref().map(|good| &good.document);
+        let revision = tracked.revision.next();
+        let mut operations = document
+            .map(|document| document.operations.clone())
+            .unwrap_or_default();
+        operations.remember(Operation {
+            id: attempt.operation,
+            request: attempt.digest,
+            revision,
+            sequence: base.position.next,
+        });
+        let (format, bytes) = Document::next(document, &operations, state);
+        if bytes.len() > A::MAX_STATE_BYTES && !attempt.command.is_rescue() {
+            return Err(WriteError::TooLarge {
+                bytes: bytes.len(),
+                limit: A::MAX_STATE_BYTES,
+            });
+        }
+        Ok(Draft {
+            aggregate: attempt.key.clone(),
+            revision,
+            previous: tracked.sequence,
+            operation: attempt.operation,
+            request: attempt.digest,
+            actor: attempt.request.actor.clone(),
+            action: attempt.command.action().to_owned(),
+            reason: attempt.request.reason.clone(),
+            at: self.clock.now(),
+            format,
+            row: A::row(state),
+            state: bytes,
+            bridged_from: None,
+        })
+    }
+
+    /// The change is made, whatever happens from here on: what fails now is made good by the next poll and the next writer.
+    async fn committed<A: Stored>(&self, record: Record) -> Result<Answer<A>, WriteError> {
+        let (revision, sequence) = (record.change.revision, record.sequence);
+        // What is stored counts: a repeat of this write in another process may have been first, with its own draw and time.
+        let state = read_state(&record)?;
+        if let Err(error) = self.replica.accept(record).await {
+            tracing::warn!(%error, %sequence, "the change is committed and not yet served here");
+        }
+        if let Err(error) = self.replica.finish_last_row().await {
+            tracing::warn!(%error, %sequence, "the row of the change is left to the next writer");
+        }
+        Ok(Answer {
+            revision,
+            state,
+            outcome: Outcome::Committed(sequence),
+        })
+    }
+}
+
+impl<'a, A: Aggregate> Attempt<'a, A> {
+    fn new(key: &'a AggregateKey, command: &'a A::Command, request: &'a Request) -> Self {
+        let mut draw = [0; 16];
+        rand::rng().fill_bytes(&mut draw);
+        let parts = [
+            command.action(),
+            &command.fingerprint(),
+            request.reason.as_str(),
+        ];
+        let operation = match &request.key {
+            Some(idempotency_key) => {
+                operation_id(&request.actor, &key.to_string(), idempotency_key)
+            }
+            None => Digest128(uuid::Uuid::new_v4().into_bytes()),
+        };
+        Self {
+            key,
+            command,
+            request,
+            operation,
+            digest: Digest128::of(&parts.map(str::as_bytes)),
+            draw,
+            deadline: Instant::now() + WRITE_TIME,
+        }
+    }
+}
+
+fn read_state<A: Stored>(record: &Record) -> Result<Option<A>, WriteError> {
+    match Document::<A>::read(record.change.format, &record.change.state) {
+        Ok(document) => Ok(document.state),
+        Err(error) => Err(WriteError::Corrupt(error.to_string())),
+    }
+}
+
+impl<A: Stored> Base<A> {
+    fn unchanged(self, unchanged: Unchanged) -> Answer<A> {
+        let state = self.tracked.state().cloned();
+        Answer {
+            revision: self.tracked.revision,
+            state,
+            outcome: Outcome::Unchanged(unchanged),
+        }
+    }
+}

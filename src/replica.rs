@@ -1,0 +1,393 @@
+//! The replica: follows the journal and keeps, in memory, the snapshot that decisions are made from.
+//!
+//! A decision loads the snapshot and waits for nothing. Everything that waits is here and off that path: the first load, the
+//! poll, the reads that an operator's request asks for. It is allowed to be behind and says how far; it never goes back.
+
+pub mod follower;
+pub mod snapshot;
+mod start;
+pub mod tasks;
+pub mod tracked;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+
+pub use snapshot::{Served, Snapshot, Source};
+
+use crate::clock::Clock;
+use crate::domain::ids::Sequence;
+use crate::store::heartbeats::{Heartbeat, Peers};
+use crate::store::record::{Entry, Position, Record};
+use crate::store::row::RowUpdate;
+use crate::store::{Store, StoreError, format};
+use crate::telemetry::{Metrics, OutcomeLabels};
+use follower::{Followed, Follower, Gap};
+use tracked::Taken;
+
+/// The journal is not the one that this replica has followed, or not yet whole again. Calls are answered as before; writes
+/// are refused until a person has looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum JournalFault {
+    /// The last entry followed is gone or another one.
+    #[error(
+        "the journal has lost or changed entry {0}, which this replica has followed; see `traffic-cop journal recover`"
+    )]
+    Rewound(Sequence),
+    /// Entries are missing in the middle.
+    #[error("{0}; see `traffic-cop journal verify`")]
+    Gap(Gap),
+    /// A recovery has begun and not ended.
+    #[error(
+        "a recovery of the journal is under way; run `traffic-cop journal recover` again if it was interrupted"
+    )]
+    RecoveryUnderWay,
+    /// A live replica has followed more than there is.
+    #[error(
+        "a live replica has followed the journal up to entry {named}, but it ends at {end}; see `traffic-cop journal recover`"
+    )]
+    BehindPeers {
+        /// The entry that the replica names.
+        named: Sequence,
+        /// The last entry there is.
+        end: Sequence,
+    },
+}
+
+/// Why a replica could not read on.
+#[derive(Debug, thiserror::Error)]
+pub enum CatchUpError {
+    /// The store does not answer or refuses.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The journal is not to be followed.
+    #[error(transparent)]
+    Journal(#[from] JournalFault),
+}
+
+/// A follower of the journal, and what it serves.
+#[derive(Debug)]
+pub struct Replica {
+    id: String,
+    started_at: Timestamp,
+    store: Store,
+    clock: Arc<dyn Clock>,
+    metrics: Metrics,
+    snapshot: ArcSwapOption<Snapshot>,
+    /// `None` until the first load. Held for moments only, never across an await.
+    follower: Mutex<Option<Follower>>,
+    peers: Mutex<Peers>,
+    contact: Mutex<Contact>,
+    /// The highest record whose row is known to be up to date.
+    finished: Mutex<Sequence>,
+}
+
+/// How the last poll went.
+#[derive(Debug, Clone, Default)]
+struct Contact {
+    /// Monotonic time of the last poll that proved the journal.
+    proved_at: Option<Duration>,
+    fault: Option<JournalFault>,
+}
+
+impl Replica {
+    /// A replica that has read nothing yet.
+    #[must_use]
+    pub fn new(store: Store, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        Self {
+            id: uuid::Uuid::now_v7().to_string(),
+            started_at: clock.now(),
+            store,
+            clock,
+            metrics,
+            snapshot: ArcSwapOption::empty(),
+            follower: Mutex::new(None),
+            peers: Mutex::default(),
+            contact: Mutex::default(),
+            finished: Mutex::default(),
+        }
+    }
+
+    /// What decisions are made from; `None` until the first load. Costs two atomic operations.
+    pub fn snapshot(&self) -> arc_swap::Guard<Option<Arc<Snapshot>>> {
+        self.snapshot.load()
+    }
+
+    /// The tables behind this replica.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Looks at what is known of all aggregates, for a moment; `None` before the first load.
+    pub fn look<T>(&self, look: impl FnOnce(&Follower) -> T) -> Option<T> {
+        locked(&self.follower).as_ref().map(look)
+    }
+
+    /// Time since a poll last proved the journal.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        let proved_at = locked(&self.contact).proved_at?;
+        Some(self.clock.monotonic().saturating_sub(proved_at))
+    }
+
+    /// What is wrong with the journal, as of the last poll.
+    #[must_use]
+    pub fn fault(&self) -> Option<JournalFault> {
+        locked(&self.contact).fault
+    }
+
+    /// Reads the journal to its end and serves what it says: afterwards the snapshot holds every change that was
+    /// acknowledged before the call. One consistent query; the first call loads everything.
+    ///
+    /// # Errors
+    /// The store does not answer, or the journal is not to be followed. What was served before is served still.
+    pub async fn catch_up(&self) -> Result<Position, CatchUpError> {
+        let outcome = self.read_on().await;
+        let label = match &outcome {
+            Ok(_) => "proved",
+            Err(CatchUpError::Store(_)) => "store_failed",
+            Err(CatchUpError::Journal(_)) => "journal_refused",
+        };
+        self.metrics
+            .polls
+            .get_or_create(&OutcomeLabels { outcome: label })
+            .inc();
+        self.note(&outcome);
+        outcome
+    }
+
+    async fn read_on(&self) -> Result<Position, CatchUpError> {
+        let Some(position) = self.look(|follower| follower.position) else {
+            let started = start::cold_start(&self.store).await?;
+            let mut follower = locked(&self.follower);
+            // Two first loads at once: the one that ends first counts.
+            let follower = follower.get_or_insert(started);
+            self.publish(follower);
+            return Ok(follower.position);
+        };
+        let entries = self.store.entries_from(position.last, usize::MAX).await?;
+        let is_proved = position.last == Sequence(0)
+            || entries.first().is_some_and(|entry| {
+                entry.sequence() == position.last && entry.hash() == position.hash
+            });
+        let crossing = if is_proved {
+            None
+        } else {
+            Some(self.find_bridge(position, &entries).await?)
+        };
+        Ok(self.follow(position, entries, crossing)?)
+    }
+
+    /// The bridge over a gap that swallowed our last entry, and where it lands.
+    async fn find_bridge(
+        &self,
+        position: Position,
+        entries: &[Entry],
+    ) -> Result<(Position, Sequence), CatchUpError> {
+        for entry in entries {
+            let Entry::Record(record) = entry else {
+                continue;
+            };
+            let Some(bridge) = record.change.bridged_from else {
+                continue;
+            };
+            if let Some(Entry::Bridge(bridge)) = self.store.entry(bridge).await?
+                && bridge.to == record.sequence
+                && record.sequence > position.last
+            {
+                return Ok((Entry::Bridge(bridge).position(), record.sequence));
+            }
+        }
+        Err(JournalFault::Rewound(position.last).into())
+    }
+
+    /// Follows what was read at `position`. Others may have followed some of it meanwhile.
+    fn follow(
+        &self,
+        position: Position,
+        entries: Vec<Entry>,
+        crossing: Option<(Position, Sequence)>,
+    ) -> Result<Position, JournalFault> {
+        let mut guard = locked(&self.follower);
+        let follower = guard.get_or_insert_default();
+        if let Some((bridge, landing)) = crossing
+            && follower.position == position
+        {
+            tracing::warn!(from = %position.last, to = %landing, "following the bridge of a recovered journal");
+            follower.cross(landing, bridge);
+        }
+        let mut outcome = Ok(());
+        let before = follower.position;
+        for entry in entries {
+            if entry.sequence() < follower.position.next {
+                continue;
+            }
+            match follower.follow(entry) {
+                Ok(followed) => self.count(follower, followed),
+                Err(gap) => {
+                    outcome = Err(JournalFault::Gap(gap));
+                    break;
+                }
+            }
+        }
+        if follower.position != before {
+            self.publish(follower);
+        }
+        outcome?;
+        if follower.is_at_bridge {
+            Err(JournalFault::RecoveryUnderWay)
+        } else {
+            Ok(follower.position)
+        }
+    }
+
+    /// Serves a record that this process has just committed, without reading it back. If others committed in between, the
+    /// journal is read instead.
+    ///
+    /// # Errors
+    /// As [`Replica::catch_up`].
+    pub async fn accept(&self, record: Record) -> Result<(), CatchUpError> {
+        let sequence = record.sequence;
+        let is_followed = {
+            let mut guard = locked(&self.follower);
+            guard.as_mut().is_some_and(|follower| {
+                let is_next = follower.position.next == sequence;
+                if is_next && let Ok(followed) = follower.follow(Entry::Record(Box::new(record))) {
+                    self.count(follower, followed);
+                    self.publish(follower);
+                }
+                follower.position.last >= sequence
+            })
+        };
+        if is_followed {
+            Ok(())
+        } else {
+            self.catch_up().await.map(|_| ())
+        }
+    }
+
+    fn publish(&self, follower: &mut Follower) {
+        let previous = self.snapshot.load();
+        let next = Snapshot::of(follower, previous.as_deref(), &self.metrics);
+        self.metrics
+            .replica_sequence
+            .set(i64::try_from(next.sequence.0).unwrap_or(i64::MAX));
+        let is_faulty = next
+            .environments
+            .values()
+            .any(|served| served.fault.is_some());
+        self.metrics.alarm(
+            "unreadable_state",
+            is_faulty || follower.access().fault.is_some(),
+        );
+        self.snapshot.store(Some(Arc::new(next)));
+    }
+
+    fn count(&self, follower: &Follower, followed: Followed) {
+        let why = match followed {
+            Followed::Record(Taken::Advanced | Taken::Known)
+            | Followed::Foreign
+            | Followed::Bridge => return,
+            Followed::Record(Taken::Behind) => "behind",
+            Followed::Record(Taken::Tampered) => "tampered",
+            Followed::Record(Taken::Unreadable) => "unreadable_state",
+            Followed::Unreadable => "unreadable_envelope",
+        };
+        self.metrics
+            .passed_over
+            .get_or_create(&OutcomeLabels { outcome: why })
+            .inc();
+        tracing::error!(sequence = %follower.position.last, why, "passed over a journal entry");
+    }
+
+    /// Keeps how the journal was found, and says so when it changes.
+    fn note(&self, outcome: &Result<Position, CatchUpError>) {
+        let mut contact = locked(&self.contact);
+        match outcome {
+            Ok(_) => {
+                if let Some(fault) = contact.fault.take() {
+                    tracing::warn!(%fault, "the journal is in order again");
+                }
+                let now = self.clock.monotonic();
+                contact.proved_at = Some(now);
+                self.metrics.last_contact.set(now.as_secs_f64());
+            }
+            Err(CatchUpError::Journal(fault)) => {
+                if contact.fault != Some(*fault) {
+                    tracing::error!(%fault, "writes are refused, calls are answered as before");
+                }
+                contact.fault = Some(*fault);
+            }
+            Err(CatchUpError::Store(_)) => {}
+        }
+        self.metrics.alarm("journal", contact.fault.is_some());
+    }
+
+    /// Brings the row of the last record up to date, unless that is known to be done: the duty of whoever commits next, so
+    /// that when a record exists all rows are complete up to the one before it.
+    ///
+    /// # Errors
+    /// The store does not answer or refuses.
+    pub async fn finish_last_row(&self) -> Result<(), StoreError> {
+        let update: Option<RowUpdate> = self.look(|follower| follower.last_row.clone()).flatten();
+        let Some(update) = update.filter(|update| update.sequence() > *locked(&self.finished))
+        else {
+            return Ok(());
+        };
+        self.store.update_row(&update).await?;
+        let mut finished = locked(&self.finished);
+        *finished = update.sequence().max(*finished);
+        Ok(())
+    }
+
+    /// Whether this journal may be written to at `position`: no live replica has followed more than is there. The
+    /// heartbeats must have been read before the catch-up that ended at `position`.
+    ///
+    /// # Errors
+    /// A replica names a later entry.
+    pub fn check_peers(&self, position: Position) -> Result<(), JournalFault> {
+        let named = locked(&self.peers)
+            .live(self.clock.monotonic())
+            .map(|beat| beat.sequence)
+            .max();
+        match named.filter(|named| *named > position.last) {
+            Some(named) => Err(JournalFault::BehindPeers {
+                named,
+                end: position.last,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// The live replicas, this one included once it has written a heartbeat.
+    #[must_use]
+    pub fn live_replicas(&self) -> Vec<Heartbeat> {
+        let mut replicas: Vec<_> = locked(&self.peers)
+            .live(self.clock.monotonic())
+            .cloned()
+            .collect();
+        replicas.sort_by(|a, b| a.replica.cmp(&b.replica));
+        replicas
+    }
+
+    fn heartbeat(&self, beat: u64) -> Heartbeat {
+        Heartbeat {
+            replica: self.id.clone(),
+            beat,
+            sequence: self
+                .look(|follower| follower.position.last)
+                .unwrap_or_default(),
+            newest_format: format::NEWEST,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: self.started_at,
+        }
+    }
+}
+
+/// A short critical section. A panic inside one left the value as it was, since each replaces whole values at its end.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

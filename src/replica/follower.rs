@@ -1,0 +1,275 @@
+//! Following the journal: from entries to what every aggregate is now. Pure: whoever has entries feeds them in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::tracked::{Good, Taken, Tracked};
+use crate::domain::Environment;
+use crate::domain::access::Access;
+use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
+use crate::store::format::{Document, FormatError, Stored};
+use crate::store::record::{Entry, Position, Record};
+use crate::store::row::{Row, RowUpdate};
+
+/// The state of all aggregates at one position of the journal.
+#[derive(Debug, Clone, Default)]
+pub struct Follower {
+    /// The last entry followed.
+    pub position: Position,
+    /// What the row of the last entry's aggregate should say, if the entry is a record.
+    pub last_row: Option<RowUpdate>,
+    /// Whether the last entry is a bridge that nothing follows yet.
+    pub is_at_bridge: bool,
+    environments: BTreeMap<EnvironmentName, Tracked<Environment>>,
+    access: Tracked<Access>,
+    /// Environments that changed since [`Follower::take_touched`].
+    touched: BTreeSet<EnvironmentName>,
+}
+
+/// An entry that cannot be the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the journal goes on at {found} where {expected} was expected")]
+pub struct Gap {
+    /// Where it should go on.
+    pub expected: Sequence,
+    /// Where it does.
+    pub found: Sequence,
+}
+
+/// What following one entry came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Followed {
+    /// A record of an aggregate known here.
+    Record(Taken),
+    /// A record of an aggregate that only newer binaries know.
+    Foreign,
+    /// A bridge.
+    Bridge,
+    /// An entry whose envelope cannot be read.
+    Unreadable,
+}
+
+/// A follower's knowledge of one kind of aggregate.
+pub trait Tracks<S> {
+    /// What is known of the aggregate; `None` if nothing is, or `key` names another kind.
+    fn tracked(&self, key: &AggregateKey) -> Option<&Tracked<S>>;
+
+    /// How many aggregates of the kind exist.
+    fn count(&self) -> usize;
+}
+
+impl Tracks<Environment> for Follower {
+    fn tracked(&self, key: &AggregateKey) -> Option<&Tracked<Environment>> {
+        match key {
+            AggregateKey::Environment(name) => self.environments.get(name),
+            AggregateKey::Access | AggregateKey::Other(_) => None,
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.environments
+            .values()
+            .filter(|tracked| tracked.state().is_some())
+            .count()
+    }
+}
+
+impl Tracks<Access> for Follower {
+    fn tracked(&self, key: &AggregateKey) -> Option<&Tracked<Access>> {
+        matches!(key, AggregateKey::Access).then_some(&self.access)
+    }
+
+    fn count(&self) -> usize {
+        1
+    }
+}
+
+impl Follower {
+    /// Every environment that has a state, or had one.
+    pub fn environments(&self) -> impl Iterator<Item = (&EnvironmentName, &Tracked<Environment>)> {
+        self.environments.iter()
+    }
+
+    /// What is known of one environment.
+    #[must_use]
+    pub fn environment(&self, name: &EnvironmentName) -> Option<&Tracked<Environment>> {
+        self.environments.get(name)
+    }
+
+    /// The access aggregate.
+    #[must_use]
+    pub fn access(&self) -> &Tracked<Access> {
+        &self.access
+    }
+
+    /// The environments that changed since the last call.
+    pub fn take_touched(&mut self) -> BTreeSet<EnvironmentName> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// Follows the entry at `self.position.next`.
+    ///
+    /// # Errors
+    /// The entry stands elsewhere; nothing has changed.
+    pub fn follow(&mut self, entry: Entry) -> Result<Followed, Gap> {
+        if entry.sequence() != self.position.next {
+            return Err(Gap {
+                expected: self.position.next,
+                found: entry.sequence(),
+            });
+        }
+        let previous_hash = self.position.hash;
+        self.position = entry.position();
+        self.last_row = None;
+        self.is_at_bridge = false;
+        Ok(match entry {
+            Entry::Record(record) => {
+                let is_trusted = record.is_intact && record.previous_hash == previous_hash;
+                self.take(record, is_trusted)
+            }
+            Entry::Bridge(_) => {
+                self.is_at_bridge = true;
+                Followed::Bridge
+            }
+            Entry::Unreadable(_) => Followed::Unreadable,
+        })
+    }
+
+    /// Goes on behind a bridge that stands elsewhere in the journal: `landing` is where it leads, `hash` its own.
+    pub fn cross(&mut self, landing: Sequence, bridge: Position) {
+        self.position = Position {
+            last: bridge.last,
+            hash: bridge.hash,
+            next: landing,
+        };
+        self.last_row = None;
+    }
+
+    /// Takes the last entry of a journal whose earlier ones are known from rows.
+    pub fn start_at(&mut self, head: Entry) {
+        self.position = head.position();
+        self.is_at_bridge = matches!(head, Entry::Bridge(_));
+        if let Entry::Record(record) = head {
+            let is_trusted = record.is_intact;
+            self.take(record, is_trusted);
+        }
+    }
+
+    fn take(&mut self, record: Box<Record>, is_trusted: bool) -> Followed {
+        let (followed, revision) = match &record.change.aggregate {
+            AggregateKey::Environment(name) => {
+                self.touched.insert(name.clone());
+                let tracked = self.environments.entry(name.clone()).or_default();
+                (
+                    Followed::Record(tracked.take(&record, is_trusted)),
+                    tracked.revision,
+                )
+            }
+            AggregateKey::Access => (
+                Followed::Record(self.access.take(&record, is_trusted)),
+                self.access.revision,
+            ),
+            AggregateKey::Other(_) => (Followed::Foreign, record.change.revision),
+        };
+        self.last_row = Some(if is_trusted {
+            RowUpdate::Finish(record)
+        } else {
+            RowUpdate::Bar { record, revision }
+        });
+        followed
+    }
+
+    /// Takes an aggregate's state from its row.
+    ///
+    /// # Errors
+    /// The state cannot be read; nothing has changed.
+    pub fn restore(&mut self, row: &Row) -> Result<(), FormatError> {
+        match &row.aggregate {
+            AggregateKey::Environment(name) => {
+                self.environments.insert(name.clone(), from_row(row)?);
+                self.touched.insert(name.clone());
+            }
+            AggregateKey::Access => self.access = from_row(row)?,
+            AggregateKey::Other(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Takes an aggregate's state from an older record, because what follows it up to `row` cannot be read.
+    ///
+    /// # Errors
+    /// The record cannot be read either; nothing has changed.
+    pub fn restore_from(&mut self, row: &Row, record: &Record) -> Result<(), FormatError> {
+        let change = &record.change;
+        let fault = (record.sequence != row.sequence)
+            .then(|| format!("record {} cannot be read", row.sequence));
+        match &row.aggregate {
+            AggregateKey::Environment(name) => {
+                let tracked = known(
+                    change.revision,
+                    record.sequence,
+                    Document::read(change.format, &change.state)?,
+                );
+                self.environments
+                    .insert(name.clone(), behind(tracked, row, fault));
+                self.touched.insert(name.clone());
+            }
+            AggregateKey::Access => {
+                let tracked = known(
+                    change.revision,
+                    record.sequence,
+                    Document::read(change.format, &change.state)?,
+                );
+                self.access = behind(tracked, row, fault);
+            }
+            AggregateKey::Other(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Notes that an aggregate exists although nothing of it can be read.
+    pub fn give_up(&mut self, row: &Row) {
+        let fault = Some(format!(
+            "neither record {} nor any before it can be read",
+            row.sequence
+        ));
+        match &row.aggregate {
+            AggregateKey::Environment(name) => {
+                self.environments
+                    .insert(name.clone(), behind(Tracked::default(), row, fault));
+            }
+            AggregateKey::Access => self.access = behind(Tracked::default(), row, fault),
+            AggregateKey::Other(_) => {}
+        }
+    }
+}
+
+fn from_row<S: Stored>(row: &Row) -> Result<Tracked<S>, FormatError> {
+    let state = row.state.as_deref().ok_or(FormatError::Inconsistent(
+        "the row's state is not the one written",
+    ))?;
+    let tracked = known(
+        row.good_revision,
+        row.sequence,
+        Document::read(row.format, state)?,
+    );
+    Ok(behind(tracked, row, row.fault.clone()))
+}
+
+fn known<S: Stored>(revision: Revision, sequence: Sequence, document: Document<S>) -> Tracked<S> {
+    Tracked {
+        revision,
+        sequence,
+        good: Some(Good { revision, document }),
+        fault: None,
+    }
+}
+
+/// An aggregate whose history goes on to `row`, past the state that is known.
+fn behind<S>(tracked: Tracked<S>, row: &Row, fault: Option<String>) -> Tracked<S> {
+    Tracked {
+        revision: row.revision,
+        sequence: row.sequence,
+        fault,
+        ..tracked
+    }
+}

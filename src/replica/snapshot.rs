@@ -1,0 +1,111 @@
+//! What decisions are made from: immutable, compiled for the hot path, swapped whole.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::follower::Follower;
+use super::tracked::Tracked;
+use crate::access::AccessTable;
+use crate::domain::Environment;
+use crate::domain::decision::Compiled;
+use crate::domain::ids::{EnvironmentName, Revision, Sequence};
+use crate::store::format::Document;
+use crate::telemetry::{DecisionCounters, Metrics};
+
+/// How fresh the state behind an answer is known to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// From the snapshot that the replica keeps up to date.
+    Live,
+}
+
+impl Source {
+    /// Its name on the wire and in the metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+        }
+    }
+}
+
+/// All environments and tokens at one position of the journal.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The last journal entry in it.
+    pub sequence: Sequence,
+    /// The environments that exist.
+    pub environments: HashMap<EnvironmentName, Arc<Served>>,
+    /// The tokens.
+    pub access: Arc<AccessTable>,
+}
+
+/// One environment as it is served.
+#[derive(Debug)]
+pub struct Served {
+    /// Prepared for decisions.
+    pub compiled: Compiled,
+    /// The state itself.
+    pub environment: Environment,
+    /// Its revision.
+    pub revision: Revision,
+    /// Sequence of the last record, which `fault` is about if there is one.
+    pub sequence: Sequence,
+    /// Why the last record's state is not the one served.
+    pub fault: Option<String>,
+    /// Counters of the decisions made from it.
+    pub counters: DecisionCounters,
+}
+
+impl Snapshot {
+    /// The snapshot of what `follower` knows, reusing what has not changed since `previous`.
+    pub(super) fn of(follower: &mut Follower, previous: Option<&Self>, metrics: &Metrics) -> Self {
+        let mut environments = previous
+            .map(|snapshot| snapshot.environments.clone())
+            .unwrap_or_default();
+        for name in follower.take_touched() {
+            match follower
+                .environment(&name)
+                .and_then(|tracked| Served::new(&name, tracked, metrics))
+            {
+                Some(served) => environments.insert(name, Arc::new(served)),
+                None => environments.remove(&name),
+            };
+        }
+        let access = follower
+            .access()
+            .state()
+            .map(AccessTable::new)
+            .unwrap_or_default();
+        Self {
+            sequence: follower.position.last,
+            environments,
+            access: Arc::new(access),
+        }
+    }
+}
+
+impl Served {
+    fn new(
+        name: &EnvironmentName,
+        tracked: &Tracked<Environment>,
+        metrics: &Metrics,
+    ) -> Option<Self> {
+        let good = tracked.good.as_ref()?;
+        let Document {
+            state: Some(environment),
+            ..
+        } = &good.document
+        else {
+            return None;
+        };
+        Some(Self {
+            compiled: Compiled::new(name.clone(), good.revision, environment),
+            environment: environment.clone(),
+            revision: good.revision,
+            sequence: tracked.sequence,
+            fault: tracked.fault.clone(),
+            counters: metrics.decisions(name.as_str(), Source::Live.as_str()),
+        })
+    }
+}

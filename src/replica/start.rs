@@ -1,0 +1,55 @@
+//! The cold start: from the rows and the head of the journal to everything, without reading years of records.
+
+use super::follower::Follower;
+use crate::store::record::{Entry, Record};
+use crate::store::row::Row;
+use crate::store::{Store, StoreError};
+
+/// How many records are walked back to find a state that can be read.
+const LONGEST_WALK: usize = 256;
+
+/// Reads the head, then the rows. Records committed in between are in the rows already; following from the head passes over
+/// them. Rows are complete up to the record before the head, so the head itself is applied on top.
+pub(super) async fn cold_start(store: &Store) -> Result<Follower, StoreError> {
+    let head = store.head().await?;
+    let mut follower = Follower::default();
+    for row in store.rows().await? {
+        if let Err(error) = follower.restore(&row) {
+            tracing::error!(aggregate = %row.aggregate, sequence = %row.sequence, %error, "looking for an older state");
+            restore_older(store, &mut follower, &row).await?;
+        }
+    }
+    if let Some(head) = head {
+        follower.start_at(head);
+    }
+    Ok(follower)
+}
+
+/// Follows the links between an aggregate's records back from its row to the last one that can be read.
+async fn restore_older(
+    store: &Store,
+    follower: &mut Follower,
+    row: &Row,
+) -> Result<(), StoreError> {
+    let mut sequence = row.sequence;
+    for _ in 0..LONGEST_WALK {
+        let Some(record) = intact_record(store.entry(sequence).await?, row) else {
+            break;
+        };
+        if follower.restore_from(row, &record).is_ok() {
+            return Ok(());
+        }
+        sequence = record.change.previous;
+    }
+    follower.give_up(row);
+    Ok(())
+}
+
+fn intact_record(entry: Option<Entry>, row: &Row) -> Option<Box<Record>> {
+    match entry? {
+        Entry::Record(record) if record.is_intact && record.change.aggregate == row.aggregate => {
+            Some(record)
+        }
+        Entry::Record(_) | Entry::Bridge(_) | Entry::Unreadable(_) => None,
+    }
+}

@@ -1,0 +1,181 @@
+//! Every metric: its name, unit and labels.
+
+mod histogram;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+pub use histogram::AtomicHistogram;
+
+use crate::domain::decision::Reason;
+use crate::domain::slot::{BySlot, Slot};
+
+/// All metrics of the process. Cloning shares them.
+#[derive(Debug, Clone, Default)]
+pub struct Metrics {
+    /// `traffic_cop_decisions_total`: decisions, by what was decided and how. Read through [`Metrics::decisions`].
+    decisions: Family<DecisionLabels, Counter>,
+    /// `traffic_cop_decision_duration_seconds`: from the request's head to its answer, inside this process.
+    pub decision_duration: AtomicHistogram,
+    /// `traffic_cop_problems_total`: answers that are problem documents, by listener and type.
+    pub problems: Family<ProblemLabels, Counter>,
+    /// `traffic_cop_store_requests_total`: requests to the store on the wire, repeats included.
+    pub store_requests: Counter,
+    /// `traffic_cop_writes_total`: commands, by action and what they came to.
+    pub writes: Family<WriteLabels, Counter>,
+    /// `traffic_cop_replica_sequence`: the last journal entry this replica has applied.
+    pub replica_sequence: Gauge,
+    /// `traffic_cop_replica_polls_total`: polls of the journal, by outcome.
+    pub polls: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_replica_last_contact_seconds`: monotonic time of the last poll that proved the journal.
+    pub last_contact: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// `traffic_cop_alarm`: 1 while a condition needs a person, by condition.
+    pub alarms: Family<AlarmLabels, Gauge>,
+    /// `traffic_cop_records_passed_over_total`: journal entries that could not be taken as they are, by why.
+    pub passed_over: Family<OutcomeLabels, Counter>,
+}
+
+/// Labels of a decision.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DecisionLabels {
+    environment: String,
+    slot: &'static str,
+    reason: &'static str,
+    source: &'static str,
+}
+
+/// Labels of a problem.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct ProblemLabels {
+    /// The problem's type.
+    pub problem: &'static str,
+}
+
+/// Labels of a write.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct WriteLabels {
+    /// The command.
+    pub action: &'static str,
+    /// What it came to.
+    pub outcome: &'static str,
+}
+
+/// One label for how something came out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    /// How.
+    pub outcome: &'static str,
+}
+
+/// Labels of an alarm.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct AlarmLabels {
+    /// The condition.
+    pub condition: &'static str,
+}
+
+/// Counters of one environment's decisions from one source, found once and then counted without a look-up.
+#[derive(Debug, Clone)]
+pub struct DecisionCounters(BySlot<[Counter; Reason::ALL.len()]>);
+
+impl DecisionCounters {
+    /// Counts one decision.
+    pub fn count(&self, slot: Slot, reason: Reason) {
+        self.0[slot][reason as usize].inc();
+    }
+}
+
+impl Metrics {
+    /// The counters for decisions of `environment` from `source`.
+    #[must_use]
+    pub fn decisions(&self, environment: &str, source: &'static str) -> DecisionCounters {
+        DecisionCounters(BySlot::from_fn(|slot| {
+            Reason::ALL.map(|reason| {
+                let labels = DecisionLabels {
+                    environment: environment.to_owned(),
+                    slot: slot.as_str(),
+                    reason: reason.as_str(),
+                    source,
+                };
+                self.decisions.get_or_create(&labels).clone()
+            })
+        }))
+    }
+
+    /// Counts one problem document.
+    pub fn problem(&self, problem: &'static str) {
+        self.problems
+            .get_or_create(&ProblemLabels { problem })
+            .inc();
+    }
+
+    /// Raises or clears an alarm.
+    pub fn alarm(&self, condition: &'static str, is_raised: bool) {
+        self.alarms
+            .get_or_create(&AlarmLabels { condition })
+            .set(i64::from(is_raised));
+    }
+
+    /// The exposition in OpenMetrics text format.
+    #[must_use]
+    pub fn exposition(&self) -> String {
+        let mut registry = Registry::with_prefix("traffic_cop");
+        registry.register(
+            "build",
+            "The running binary",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register("decisions", "Decisions", self.decisions.clone());
+        registry.register_with_unit(
+            "decision_duration",
+            "From the request's head to its answer, inside this process",
+            Unit::Seconds,
+            self.decision_duration.clone(),
+        );
+        registry.register(
+            "problems",
+            "Answers that are problem documents",
+            self.problems.clone(),
+        );
+        registry.register(
+            "store_requests",
+            "Requests to the store on the wire, repeats included",
+            self.store_requests.clone(),
+        );
+        registry.register(
+            "writes",
+            "Commands and what they came to",
+            self.writes.clone(),
+        );
+        registry.register(
+            "replica_sequence",
+            "The last journal entry applied here",
+            self.replica_sequence.clone(),
+        );
+        registry.register("replica_polls", "Polls of the journal", self.polls.clone());
+        registry.register_with_unit(
+            "replica_last_contact",
+            "Time since the process started at which a poll last proved the journal",
+            Unit::Seconds,
+            self.last_contact.clone(),
+        );
+        registry.register(
+            "alarm",
+            "1 while a condition needs a person",
+            self.alarms.clone(),
+        );
+        registry.register(
+            "records_passed_over",
+            "Journal entries that could not be taken as they are",
+            self.passed_over.clone(),
+        );
+        let mut exposition = String::new();
+        // Writing to a String cannot fail.
+        text::encode(&mut exposition, &registry).expect("text in memory");
+        exposition
+    }
+}

@@ -4,6 +4,7 @@ pub mod access;
 pub mod clock;
 pub mod control;
 pub mod domain;
+pub mod http;
 pub mod replica;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,139 @@
+//! The two listeners and what they answer.
+//!
+//! Decisions and administration are apart so that a balancer on the internet never exposes control, and a dashboard never
+//! costs a call.
+
+mod admin;
+pub mod body;
+pub mod decisions;
+pub mod health;
+pub mod listener;
+pub mod openapi;
+pub mod problem;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::access::Authenticator;
+use crate::clock::Clock;
+use crate::control::Control;
+use crate::replica::Replica;
+use crate::telemetry::Metrics;
+use problem::{Kind, Problem};
+
+/// On every answer, errors included: nobody between us and a caller may keep it.
+pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store, no-cache");
+
+/// What every handler has at hand.
+#[derive(Debug)]
+pub struct Listener {
+    /// What decisions are made from.
+    pub replica: Arc<Replica>,
+    /// The writer.
+    pub control: Control,
+    /// Who may do what.
+    pub authenticator: Authenticator,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Set while the process is on its way out: not ready any more, still answering.
+    pub is_draining: AtomicBool,
+}
+
+impl Listener {
+    /// Whether calls should be sent here.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.replica.snapshot().is_some() && !self.is_draining.load(Ordering::Relaxed)
+    }
+}
+
+/// What the decisions listener answers.
+///
+/// One layer: a panic becomes a problem document, and costs that one request alone.
+pub fn decisions_router(listener: Arc<Listener>) -> Router {
+    Router::new()
+        .route(
+            "/v1/environments/{environment}/decisions",
+            post(decisions::decide_call),
+        )
+        .merge(health::router())
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(no_such_method)
+        .with_state(listener)
+        .layer(CatchPanicLayer::custom(panicked))
+}
+
+/// What the admin listener answers.
+///
+/// From the outside in: no answer may be kept, whoever made it; problems are counted where they leave; a panic becomes a
+/// problem that is counted too.
+pub fn admin_router(listener: Arc<Listener>) -> Router {
+    let (api, description) = openapi::split(admin::router(), Arc::clone(&listener));
+    Router::new()
+        .merge(api)
+        .merge(openapi::viewer(description))
+        .merge(health::router().with_state(Arc::clone(&listener)))
+        .route(
+            "/metrics",
+            get(health::metrics).with_state(Arc::clone(&listener)),
+        )
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(listener, count_problems))
+        .layer(from_fn(forbid_storing))
+}
+
+async fn nothing_here() -> Problem {
+    Problem::new(
+        Kind::NotFound,
+        "no resource has this path; GET /openapi.json on the admin listener lists them",
+    )
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(
+        Kind::MethodNotAllowed,
+        "the resource has other methods; the Allow header names them",
+    )
+}
+
+async fn forbid_storing(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    response
+}
+
+async fn count_problems(
+    axum::extract::State(listener): axum::extract::State<Arc<Listener>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    if let Some(kind) = response.extensions().get::<Kind>() {
+        listener.metrics.problem(kind.name());
+    }
+    response
+}
+
+fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
+    let message = cause
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| cause.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(message, "a handler panicked");
+    let detail = "the request could not be answered; the log of this replica says why";
+    Problem::new(Kind::Internal, detail).into_response()
+}

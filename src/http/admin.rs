@@ -1,0 +1,42 @@
+//! The admin API. A handler reads the request, calls one function and renders what comes back.
+
+mod caller;
+mod commands;
+mod environments;
+mod history;
+mod operations;
+mod tokens;
+mod view;
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Listener;
+
+/// Most bytes of an admin request's body.
+const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// Every route of the admin API with its description.
+pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
+    OpenApiRouter::new()
+        .routes(routes!(environments::list))
+        .routes(routes!(
+            environments::show,
+            commands::create,
+            commands::delete
+        ))
+        .routes(routes!(history::list))
+        .routes(routes!(commands::register))
+        .routes(routes!(commands::claim))
+        .routes(routes!(commands::release))
+        .routes(routes!(commands::rebind))
+        .routes(routes!(commands::cutover))
+        .routes(routes!(commands::rollback))
+        .routes(routes!(commands::weight))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(operations::replicas))
+        .routes(routes!(operations::verify))
+}

@@ -1,0 +1,121 @@
+//! Who sent a request, and what its headers ask for.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use http::header::IF_MATCH;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+
+use crate::access::Principal;
+use crate::control;
+use crate::domain::access::Scope;
+use crate::domain::ids::{IdempotencyKey, Reason, Revision};
+use crate::http::Listener;
+use crate::http::problem::{Kind, Problem};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// An authenticated caller.
+pub(super) struct Caller(Arc<Principal>);
+
+impl FromRequestParts<Arc<Listener>> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        listener: &Arc<Listener>,
+    ) -> Result<Self, Problem> {
+        let snapshot = listener.replica.snapshot();
+        let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
+        let principal =
+            listener
+                .authenticator
+                .authenticate(&parts.headers, access, &*listener.clock)?;
+        Ok(Self(Arc::clone(principal)))
+    }
+}
+
+impl Caller {
+    /// Whether they may do what asks for `scope` in `environment`; `None` is the deployment as a whole.
+    pub(super) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
+        self.0.grant.allows(scope, environment)
+    }
+
+    /// Refuses callers who may not.
+    pub(super) fn require(&self, scope: Scope, environment: Option<&str>) -> Result<(), Problem> {
+        if self.may(scope, environment) {
+            return Ok(());
+        }
+        let place = if environment.is_some() {
+            "in this environment"
+        } else {
+            "for the whole deployment"
+        };
+        Err(Problem::new(
+            Kind::Forbidden,
+            format!("this needs the scope {scope} {place}"),
+        ))
+    }
+
+    /// What comes with a command of theirs.
+    pub(super) fn request(
+        &self,
+        headers: &HeaderMap,
+        reason: Reason,
+    ) -> Result<control::Request, Problem> {
+        Ok(control::Request {
+            actor: self.0.actor.clone(),
+            reason,
+            key: idempotency_key(headers)?,
+            expected: expected_revision(headers)?,
+        })
+    }
+}
+
+/// The caller's name for the write, with or without the quotes that the header's draft standard asks for.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default();
+    let text = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text);
+    let key = text.parse().map_err(|error| {
+        Problem::new(Kind::BadRequest, format!("header Idempotency-Key: {error}"))
+    })?;
+    Ok(Some(key))
+}
+
+/// The revision named by `If-Match`; `*` is whatever there is.
+fn expected_revision(headers: &HeaderMap) -> Result<Option<Revision>, Problem> {
+    let Some(value) = headers.get(IF_MATCH) else {
+        return Ok(None);
+    };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let number = text
+        .strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .and_then(|text| text.parse().ok());
+    let number = number.ok_or_else(|| {
+        Problem::new(
+            Kind::BadRequest,
+            "header If-Match: expected an ETag such as \"7\", or *",
+        )
+    })?;
+    Ok(Some(Revision(number)))
+}
+
+/// Refuses writes that do not say what they have seen.
+pub(super) fn require_if_match(headers: &HeaderMap) -> Result<(), Problem> {
+    if headers.contains_key(IF_MATCH) {
+        return Ok(());
+    }
+    let detail = "send the ETag of the state you have seen as If-Match, or * for whatever there is";
+    Err(Problem::new(Kind::PreconditionRequired, detail))
+}

@@ -1,0 +1,256 @@
+//! The routes that change an environment: one per command, all through [`execute`].
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Path, Query, Request, State};
+use axum::response::Response;
+use http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+
+use super::MAX_BODY_BYTES;
+use super::caller::{Caller, require_if_match};
+use super::environments::environment_name;
+use super::view::WriteView;
+use crate::control::Outcome;
+use crate::domain::Environment;
+use crate::domain::access::Scope;
+use crate::domain::command::{
+    Claim, Command, Create, Cutover, Delete, Rebind, Register, Release, Rollback, SetWeight,
+};
+use crate::domain::ids::{AggregateKey, EnvironmentName, Reason};
+use crate::http::Listener;
+use crate::http::body::{self, Write};
+use crate::http::problem::{Kind, Problem, ProblemSchema};
+
+/// Told after a slot is bound to another flow.
+const REEXPORT: &str = "the transfer in the Traffic Cop flow still names the old flow: export the Traffic Cop flow again and publish it";
+
+/// A write's body: the command's members and `reason`. Only for the description; [`Write`] reads it.
+macro_rules! described {
+    ($($name:ident: $members:ident),*) => {
+        $(
+            #[doc = concat!("The members of `", stringify!($members), "`, and why.")]
+            #[derive(utoipa::ToSchema)]
+            #[expect(dead_code, reason = "describes what `Write::parse` reads")]
+            pub(super) struct $name {
+                #[schema(inline)]
+                #[serde(flatten)]
+                members: $members,
+                /// Why, in one line.
+                reason: Reason,
+            }
+        )*
+    };
+}
+
+described!(
+    CreateBody: Create, RegisterBody: Register, ClaimBody: Claim, ReleaseBody: Release, RebindBody: Rebind,
+    CutoverBody: Cutover, RollbackBody: Rollback, WeightBody: SetWeight
+);
+
+/// Defines the handler of a command whose members are the body.
+macro_rules! command {
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, $precondition:expr, $summary:literal) => {
+        #[utoipa::path(
+            $method,
+            path = $path,
+            tag = "environments",
+            summary = $summary,
+            params(("environment" = EnvironmentName, Path), WriteHeaders),
+            request_body = $body,
+            responses(
+                (status = 200, description = "Done, or nothing to do", body = WriteView),
+                (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+            ),
+            security(("token" = [])),
+        )]
+        pub(super) async fn $handler(
+            State(listener): State<Arc<Listener>>,
+            caller: Caller,
+            Path(name): Path<String>,
+            request: Request,
+        ) -> Result<Response, Problem> {
+            let (head, body) = request.into_parts();
+            from_body::<$members>(&listener, &caller, &name, &head.headers, body, $precondition).await
+        }
+    };
+}
+
+/// Whether a write has to say which revision it has seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum IfMatch {
+    /// It has to.
+    Required,
+    /// It may.
+    Optional,
+}
+
+command!(
+    post,
+    register,
+    "/v1/environments/{environment}/register",
+    Register as RegisterBody,
+    IfMatch::Required,
+    "Register the flow version that a slot now holds"
+);
+command!(
+    post,
+    claim,
+    "/v1/environments/{environment}/claim",
+    Claim as ClaimBody,
+    IfMatch::Required,
+    "Claim a slot before publishing to its flow"
+);
+command!(
+    post,
+    release,
+    "/v1/environments/{environment}/release",
+    Release as ReleaseBody,
+    IfMatch::Required,
+    "Give a claim back"
+);
+command!(
+    post,
+    rebind,
+    "/v1/environments/{environment}/rebind",
+    Rebind as RebindBody,
+    IfMatch::Required,
+    "Bind a slot to another flow"
+);
+command!(
+    post,
+    cutover,
+    "/v1/environments/{environment}/cutover",
+    Cutover as CutoverBody,
+    IfMatch::Required,
+    "Make the candidate active"
+);
+command!(
+    post,
+    rollback,
+    "/v1/environments/{environment}/rollback",
+    Rollback as RollbackBody,
+    IfMatch::Optional,
+    "Take new calls away from the version that should not have them"
+);
+command!(
+    post,
+    weight,
+    "/v1/environments/{environment}/weight",
+    SetWeight as WeightBody,
+    IfMatch::Required,
+    "Set the share of new calls that goes to the candidate"
+);
+command!(
+    put,
+    create,
+    "/v1/environments/{environment}",
+    Create as CreateBody,
+    IfMatch::Optional,
+    "Create an environment"
+);
+
+/// Headers of a write.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "describes what `Caller::request` reads")]
+struct WriteHeaders {
+    /// The ETag of the state you have seen, or `*`. Not needed to create an environment or to roll back.
+    #[param(rename = "If-Match", example = "*")]
+    if_match: Option<String>,
+    /// Your own name for this write: a repeat under the same name is recognised and answered as the first time.
+    #[param(rename = "Idempotency-Key")]
+    idempotency_key: Option<crate::domain::ids::IdempotencyKey>,
+}
+
+/// Why, where there is no body to say it in.
+#[derive(serde::Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Because {
+    /// Why, in one line.
+    #[param(value_type = Reason)]
+    reason: Option<String>,
+}
+
+impl Because {
+    pub(super) fn reason(self) -> Result<Reason, Problem> {
+        let text = self.reason.unwrap_or_default();
+        text.parse()
+            .map_err(|error| Problem::new(Kind::BadRequest, format!("parameter reason: {error}")))
+    }
+}
+
+/// Deletes an environment.
+#[utoipa::path(
+    delete,
+    path = "/v1/environments/{environment}",
+    tag = "environments",
+    summary = "Delete an environment; its history stays",
+    params(("environment" = EnvironmentName, Path), WriteHeaders, Because),
+    responses(
+        (status = 200, description = "Done", body = WriteView),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("token" = [])),
+)]
+pub(super) async fn delete(
+    State(listener): State<Arc<Listener>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(because): Query<Because>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Operate, Some(&name))?;
+    require_if_match(&headers)?;
+    let write = Write {
+        reason: because.reason()?,
+        members: Delete {},
+    };
+    execute(&listener, &caller, &name, &headers, write).await
+}
+
+async fn from_body<C: Into<Command> + DeserializeOwned>(
+    listener: &Listener,
+    caller: &Caller,
+    name: &str,
+    headers: &HeaderMap,
+    body: Body,
+    precondition: IfMatch,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Operate, Some(name))?;
+    if precondition == IfMatch::Required {
+        require_if_match(headers)?;
+    }
+    let body = body::read(headers, body, MAX_BODY_BYTES).await?;
+    execute(listener, caller, name, headers, Write::<C>::parse(&body)?).await
+}
+
+async fn execute<C: Into<Command>>(
+    listener: &Listener,
+    caller: &Caller,
+    name: &str,
+    headers: &HeaderMap,
+    write: Write<C>,
+) -> Result<Response, Problem> {
+    let name = environment_name(name)?;
+    let command = write.members.into();
+    let request = caller.request(headers, write.reason)?;
+    let key = AggregateKey::Environment(name.clone());
+    let answer = listener
+        .control
+        .execute::<Environment>(&key, &command, &request)
+        .await?;
+    let is_new = matches!(
+        (&command, answer.outcome),
+        (Command::Create(_), Outcome::Committed(_))
+    );
+    let notice = matches!(command, Command::Rebind(_)).then_some(REEXPORT);
+    let view = WriteView::new(name, &answer, listener.clock.now()).with_notice(notice);
+    Ok(view.into_response(if is_new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    }))
+}

@@ -1,0 +1,243 @@
+//! The past of an environment: who changed what and why, and what it was at any revision or time.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::caller::Caller;
+use super::environments::{environment_name, freshen, last_revision};
+use super::view::EnvironmentView;
+use crate::domain::Environment;
+use crate::domain::access::Scope;
+use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
+use crate::http::Listener;
+use crate::http::problem::{Kind, Problem, ProblemSchema};
+use crate::store::format::Document;
+use crate::store::record::{Entry, Record};
+
+/// Entries in one answer unless the caller asks for fewer.
+const PAGE: usize = 50;
+/// Records walked back at the most to find a revision or time; each is one read of the store.
+const LONGEST_WALK: usize = 10_000;
+
+/// A page of an environment's history, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct History {
+    /// The changes.
+    entries: Vec<HistoryEntry>,
+    /// Pass as `before` for the next page; null at the beginning of the history.
+    next_before: Option<Revision>,
+}
+
+/// One change.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HistoryEntry {
+    /// The revision it made.
+    revision: Revision,
+    /// Where its record is in the journal.
+    sequence: Sequence,
+    /// The command.
+    action: String,
+    /// Who.
+    actor: String,
+    /// Why.
+    reason: String,
+    /// When.
+    at: Timestamp,
+    /// The environment afterwards; null if it was deleted, or if the state cannot be read.
+    state: Option<EnvironmentView>,
+}
+
+/// Which page of the history.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Page {
+    /// How many entries, 1 to 50.
+    #[param(minimum = 1, maximum = 50)]
+    limit: Option<usize>,
+    /// Only revisions below this one.
+    before: Option<u64>,
+}
+
+/// Lists changes.
+#[utoipa::path(
+    get,
+    path = "/v1/environments/{environment}/history",
+    tag = "environments",
+    summary = "Who changed what, when and why",
+    params(("environment" = EnvironmentName, Path), Page),
+    responses(
+        (status = 200, description = "A page of changes, newest first", body = History),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("token" = [])),
+)]
+pub(super) async fn list(
+    State(listener): State<Arc<Listener>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    Query(Page { limit, before }): Query<Page>,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Read, Some(&name))?;
+    let name = environment_name(&name)?;
+    freshen(&listener).await?;
+    let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
+    let before = Revision(before.unwrap_or(u64::MAX));
+    let mut walk = Walk::from_end(&listener, &name)?;
+    let mut entries = Vec::new();
+    while let Some(record) = walk.next().await? {
+        if record.change.revision < before {
+            entries.push(HistoryEntry::new(&name, &record, listener.clock.now()));
+        }
+        if entries.len() == limit {
+            break;
+        }
+    }
+    let next_before = entries
+        .last()
+        .map(|entry| entry.revision)
+        .filter(|_| !walk.is_at_beginning());
+    Ok(Json(History {
+        entries,
+        next_before,
+    })
+    .into_response())
+}
+
+impl HistoryEntry {
+    fn new(name: &EnvironmentName, record: &Record, now: Timestamp) -> Self {
+        let change = &record.change;
+        Self {
+            revision: change.revision,
+            sequence: record.sequence,
+            action: change.action.clone(),
+            actor: change.actor.to_string(),
+            reason: change.reason.to_string(),
+            at: change.at,
+            state: state(record).map(|environment| {
+                EnvironmentView::new(name.clone(), change.revision, &environment, now)
+            }),
+        }
+    }
+}
+
+fn state(record: &Record) -> Option<Environment> {
+    Document::read(record.change.format, &record.change.state)
+        .ok()?
+        .state
+}
+
+/// The environment as it was at a revision, or at a time.
+pub(super) async fn at(
+    listener: &Listener,
+    name: &EnvironmentName,
+    at: &str,
+) -> Result<(Revision, EnvironmentView), Problem> {
+    let not_found = || {
+        Problem::new(
+            Kind::RevisionNotFound,
+            "the environment did not exist then, or the record is lost",
+        )
+    };
+    let wanted = Moment::parse(at)?;
+    let mut walk = Walk::from_end(listener, name)?;
+    for _ in 0..LONGEST_WALK {
+        let record = walk.next().await?.ok_or_else(not_found)?;
+        if wanted.is_reached(&record) {
+            let environment = state(&record)
+                .filter(|_| wanted.is_met(&record))
+                .ok_or_else(not_found)?;
+            let revision = record.change.revision;
+            return Ok((
+                revision,
+                EnvironmentView::new(name.clone(), revision, &environment, record.change.at),
+            ));
+        }
+    }
+    Err(Problem::new(
+        Kind::RevisionNotFound,
+        format!("it is more than {LONGEST_WALK} changes ago; page through the history"),
+    ))
+}
+
+/// A point in an environment's past.
+#[derive(Debug, Clone, Copy)]
+enum Moment {
+    Revision(Revision),
+    Time(Timestamp),
+}
+
+impl Moment {
+    fn parse(text: &str) -> Result<Self, Problem> {
+        if let Ok(number) = text.parse() {
+            return Ok(Self::Revision(Revision(number)));
+        }
+        let time = text.parse().map_err(|_| {
+            Problem::new(
+                Kind::BadRequest,
+                "parameter at: expected a revision, or a time such as 2026-01-31T12:00:00Z",
+            )
+        })?;
+        Ok(Self::Time(time))
+    }
+
+    /// Whether a walk back has come far enough with `record`.
+    fn is_reached(self, record: &Record) -> bool {
+        match self {
+            Self::Revision(revision) => record.change.revision <= revision,
+            Self::Time(time) => record.change.at <= time,
+        }
+    }
+
+    /// Whether `record`, the first one far enough back, is what was asked for.
+    fn is_met(self, record: &Record) -> bool {
+        match self {
+            Self::Revision(revision) => record.change.revision == revision,
+            Self::Time(_) => true,
+        }
+    }
+}
+
+/// A walk along the links between an environment's records, from the last to the first.
+struct Walk<'a> {
+    listener: &'a Listener,
+    key: AggregateKey,
+    next: Sequence,
+}
+
+impl<'a> Walk<'a> {
+    fn from_end(listener: &'a Listener, name: &EnvironmentName) -> Result<Self, Problem> {
+        let (_, next) = last_revision(listener, name).ok_or_else(Problem::no_environment)?;
+        Ok(Self {
+            listener,
+            key: AggregateKey::Environment(name.clone()),
+            next,
+        })
+    }
+
+    fn is_at_beginning(&self) -> bool {
+        self.next == Sequence(0)
+    }
+
+    /// The record before, if there is one and it is the environment's.
+    async fn next(&mut self) -> Result<Option<Box<Record>>, Problem> {
+        if self.is_at_beginning() {
+            return Ok(None);
+        }
+        let entry = self.listener.replica.store().entry(self.next).await?;
+        let record = match entry {
+            Some(Entry::Record(record)) if record.change.aggregate == self.key => Some(record),
+            Some(_) | None => None,
+        };
+        // A link that leads to nothing ends the history.
+        self.next = record
+            .as_ref()
+            .map_or(Sequence(0), |record| record.change.previous);
+        Ok(record)
+    }
+}

@@ -1,0 +1,254 @@
+//! Tokens: making them, listing them, revoking them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use rand::Rng;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::MAX_BODY_BYTES;
+use super::caller::Caller;
+use super::commands::Because;
+use super::environments::freshen;
+use super::view::parts;
+use crate::access::token::{SECRET_BYTES, TokenText};
+use crate::control::Outcome;
+use crate::domain::access::{Access, AccessCommand, Grant, Reach, Scope, Token, TokenId};
+use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason, Revision};
+use crate::http::Listener;
+use crate::http::body::{self, Write};
+use crate::http::problem::{Problem, ProblemSchema};
+
+/// Told when a token was made before and its text is not at hand.
+const SHOWN_ONCE: &str = "this token was made before; its text was shown then and is kept nowhere. Revoke it and make another if it is lost";
+
+/// A token, without its text.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenView {
+    /// Its id.
+    id: TokenId,
+    /// The name under which it acts.
+    name: Actor,
+    /// What it may do.
+    scopes: BTreeSet<Scope>,
+    /// Where; null is everywhere.
+    environments: Option<BTreeSet<EnvironmentName>>,
+    /// When it was made.
+    created_at: Timestamp,
+    /// When it stops working; null is never.
+    expires_at: Option<Timestamp>,
+}
+
+/// All tokens.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenList {
+    /// The tokens.
+    tokens: Vec<TokenView>,
+}
+
+/// What a new token may do.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TokenMembers {
+    /// The name under which it acts; one token has it at a time.
+    name: Actor,
+    /// What it may do.
+    scopes: BTreeSet<Scope>,
+    /// Where; everywhere if left out.
+    #[serde(default)]
+    environments: Option<BTreeSet<EnvironmentName>>,
+    /// When it stops working; never if left out.
+    #[serde(default)]
+    expires_at: Option<Timestamp>,
+}
+
+/// A new token, and why.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `Write::parse` reads")]
+struct TokenBody {
+    #[schema(inline)]
+    #[serde(flatten)]
+    members: TokenMembers,
+    /// Why, in one line.
+    reason: Reason,
+}
+
+/// What became of a request about a token.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct TokenWriteView {
+    /// `committed`, `repeated` or `unchanged`.
+    outcome: &'static str,
+    /// The revision of access afterwards.
+    revision: Revision,
+    /// The token's id.
+    id: TokenId,
+    /// The token's text, this once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token: Option<String>,
+    /// What else there is to know.
+    notice: Option<&'static str>,
+}
+
+/// Lists the tokens.
+#[utoipa::path(
+    get,
+    path = "/v1/tokens",
+    tag = "access",
+    summary = "All tokens, without their texts",
+    responses(
+        (status = 200, description = "The tokens", body = TokenList),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("token" = [])),
+)]
+pub(super) async fn list(
+    State(listener): State<Arc<Listener>>,
+    caller: Caller,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Admin, None)?;
+    freshen(&listener).await?;
+    let tokens = listener.replica.look(|follower| {
+        let tokens = follower.access().state().map(|access| &access.tokens);
+        tokens
+            .into_iter()
+            .flatten()
+            .map(|(id, token)| TokenView::new(id, token))
+            .collect()
+    });
+    Ok(Json(TokenList {
+        tokens: tokens.ok_or_else(Problem::not_ready)?,
+    })
+    .into_response())
+}
+
+/// Makes a token.
+#[utoipa::path(
+    post,
+    path = "/v1/tokens",
+    tag = "access",
+    summary = "Make a token; its text is shown this once",
+    request_body = TokenBody,
+    responses(
+        (status = 201, description = "Made", body = TokenWriteView),
+        (status = 200, description = "Made before, by this very request", body = TokenWriteView),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("token" = [])),
+)]
+pub(super) async fn create(
+    State(listener): State<Arc<Listener>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Admin, None)?;
+    let (head, body) = request.into_parts();
+    let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
+    let Write { reason, members } = Write::<TokenMembers>::parse(&body)?;
+    let mut secret = [0; SECRET_BYTES];
+    rand::rng().fill_bytes(&mut secret);
+    let text = TokenText::from_secret(secret);
+    let name = members.name.clone();
+    let command = AccessCommand::CreateToken {
+        name: members.name,
+        hash: text.hash(),
+        grant: Grant {
+            scopes: members.scopes,
+            reach: members
+                .environments
+                .map_or(Reach::Everywhere, Reach::Environments),
+        },
+        expires_at: members.expires_at,
+    };
+    let request = caller.request(&head.headers, reason)?;
+    let answer = listener
+        .control
+        .execute::<Access>(&AggregateKey::Access, &command, &request)
+        .await?;
+    // Under a repeated key the record may be of an earlier request, which drew another text.
+    let is_ours = |token: &Token| token.hash == text.hash();
+    let made = answer
+        .state
+        .iter()
+        .flat_map(|access| &access.tokens)
+        .find(|(_, token)| token.name == name);
+    let (id, is_ours) = made.map_or((text.hash().id(), false), |(id, token)| {
+        (id.clone(), is_ours(token))
+    });
+    let view = TokenWriteView {
+        outcome: parts(answer.outcome).0,
+        revision: answer.revision,
+        id,
+        token: is_ours.then(|| text.reveal().to_owned()),
+        notice: (!is_ours).then_some(SHOWN_ONCE),
+    };
+    let is_new = matches!(answer.outcome, Outcome::Committed(_));
+    Ok((
+        if is_new {
+            StatusCode::CREATED
+        } else {
+            StatusCode::OK
+        },
+        Json(view),
+    )
+        .into_response())
+}
+
+/// Revokes a token.
+#[utoipa::path(
+    delete,
+    path = "/v1/tokens/{id}",
+    tag = "access",
+    summary = "Revoke a token",
+    params(("id" = TokenId, Path), Because),
+    responses(
+        (status = 200, description = "Revoked", body = TokenWriteView),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("token" = [])),
+)]
+pub(super) async fn revoke(
+    State(listener): State<Arc<Listener>>,
+    caller: Caller,
+    Path(id): Path<TokenId>,
+    Query(because): Query<Because>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Admin, None)?;
+    let request = caller.request(&headers, because.reason()?)?;
+    let command = AccessCommand::RevokeToken(id.clone());
+    let answer = listener
+        .control
+        .execute::<Access>(&AggregateKey::Access, &command, &request)
+        .await?;
+    let (outcome, ..) = parts(answer.outcome);
+    Ok(Json(TokenWriteView {
+        outcome,
+        revision: answer.revision,
+        id,
+        token: None,
+        notice: None,
+    })
+    .into_response())
+}
+
+impl TokenView {
+    fn new(id: &TokenId, token: &Token) -> Self {
+        Self {
+            id: id.clone(),
+            name: token.name.clone(),
+            scopes: token.grant.scopes.clone(),
+            environments: match &token.grant.reach {
+                Reach::Everywhere => None,
+                Reach::Environments(names) => Some(names.clone()),
+            },
+            created_at: token.created_at,
+            expires_at: token.expires_at,
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Request bodies: JSON objects, read strictly.
+
+use std::fmt;
+
+use axum::body::{Body, to_bytes};
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+use super::problem::{Kind, Problem};
+use crate::domain::ids::Reason;
+
+/// The whole body, if it is labelled as JSON and holds at most `limit` bytes.
+///
+/// # Errors
+/// Another media type, a body that is too large, or one that breaks off.
+pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    if !is_json(headers) {
+        return Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            "send the header `Content-Type: application/json`",
+        ));
+    }
+    to_bytes(body, limit).await.map_err(|error| {
+        let is_limit = std::error::Error::source(&error)
+            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
+        if is_limit {
+            Problem::new(
+                Kind::TooLarge,
+                format!("the body may hold at most {limit} bytes"),
+            )
+        } else {
+            Problem::new(Kind::BadRequest, "the body ended before it was complete")
+        }
+    })
+}
+
+/// Whether the body is labelled as JSON, parameters aside.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+    else {
+        return false;
+    };
+    let essence = value.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("application/json")
+}
+
+/// The members of a write: why, and the command's own.
+#[derive(Debug, Clone)]
+pub struct Write<C> {
+    /// Why.
+    pub reason: Reason,
+    /// The command's members.
+    pub members: C,
+}
+
+impl<C: DeserializeOwned> Write<C> {
+    /// Reads the members of a write: an object that has a `reason` and nothing but what `C` knows.
+    ///
+    /// # Errors
+    /// The problem names the first member that is missing or wrong.
+    pub fn parse(body: &[u8]) -> Result<Self, Problem> {
+        let Members(mut members) = parse(body)?;
+        let place = members.iter().position(|(name, _)| name == "reason");
+        let reason = place.map(|place| members.swap_remove(place).1);
+        let reason = reason.ok_or_else(|| {
+            Problem::new(
+                Kind::BadRequest,
+                "member reason: missing; say why, in one line",
+            )
+        })?;
+        let reason = member("reason", &reason)?;
+        let rest: Vec<_> = members
+            .iter()
+            .map(|(name, value)| format!("{}:{value}", serde_json::Value::from(name.as_str())))
+            .collect();
+        Ok(Self {
+            reason,
+            members: parse(format!("{{{}}}", rest.join(",")).as_bytes())?,
+        })
+    }
+}
+
+fn member<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, Problem> {
+    serde_json::from_str(value.get()).map_err(|error| malformed(name, &error))
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
+    if first != Some(&b'{') {
+        return Err(Problem::new(
+            Kind::BadRequest,
+            "the body must be one JSON object",
+        ));
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let parsed = serde_path_to_error::deserialize(&mut deserializer);
+    let parsed = parsed.map_err(|error| malformed(&error.path().to_string(), error.inner()))?;
+    deserializer.end().map_err(|error| malformed(".", &error))?;
+    Ok(parsed)
+}
+
+fn malformed(path: &str, error: &serde_json::Error) -> Problem {
+    let what = explain(error);
+    // The root, or a place that the parser could not name.
+    let detail = if matches!(path, "." | "?") {
+        what
+    } else {
+        format!("member {path}: {what}")
+    };
+    Problem::new(Kind::BadRequest, detail)
+}
+
+/// What is wrong, without the input that serde's messages quote. Messages of our own types quote nothing.
+fn explain(error: &serde_json::Error) -> String {
+    if !error.is_data() {
+        return "the body does not read as JSON".to_owned();
+    }
+    let text = error.to_string();
+    let text = text
+        .rsplit_once(" at line ")
+        .map_or(text.as_str(), |(text, _)| text);
+    let expected = text.split_once(", expected ").map(|(_, expected)| expected);
+    match (text, expected) {
+        (text, Some(expected)) if text.starts_with("unknown field") => {
+            format!("unknown member; expected {expected}")
+        }
+        (text, None) if text.starts_with("unknown field") => {
+            "unknown member; none is expected".to_owned()
+        }
+        (text, Some(expected))
+            if text.starts_with("invalid ") && text.contains([':', '`']) && !is_our_own(text) =>
+        {
+            format!("wrong type or value; expected {expected}")
+        }
+        (text, Some(expected)) if text.starts_with("unknown variant") => {
+            format!("unknown value; expected {expected}")
+        }
+        _ => text.replace("field", "member"),
+    }
+}
+
+/// Whether the message is one of our types', which say "invalid WHAT: expected …".
+fn is_our_own(text: &str) -> bool {
+    text.contains(": expected ")
+}
+
+/// An object's members in order, each once.
+struct Members(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
+                    if members.iter().any(|(known, _)| *known == name) {
+                        return Err(A::Error::custom("a member stands twice in one object"));
+                    }
+                    members.push((name, value));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::command::{Create, Delete, SetWeight};
+
+    fn detail<C: DeserializeOwned + fmt::Debug>(body: &str) -> String {
+        let problem = Write::<C>::parse(body.as_bytes()).unwrap_err();
+        assert_eq!(problem.kind(), Kind::BadRequest);
+        format!("{problem:?}")
+            .split("detail: \"")
+            .nth(1)
+            .unwrap()
+            .split("\", ext")
+            .next()
+            .unwrap()
+            .to_owned()
+    }
+
+    #[test]
+    fn a_weight_is_read_from_its_decimal_text() {
+        let write =
+            Write::<SetWeight>::parse(br#" {"weight": 12.50, "reason": "canary"} "#).unwrap();
+        assert_eq!(
+            (write.members.weight.bps(), write.reason.as_str()),
+            (1250, "canary")
+        );
+        assert!(
+            detail::<SetWeight>(r#"{"weight":5.00000000000000000001,"reason":"r"}"#)
+                .starts_with("member weight: ")
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_named_and_nothing_is_quoted() {
+        let secret = "S3CRET";
+        let bodies = [
+            format!(r#"["{secret}"]"#),
+            format!(r#"{{"weight":"{secret}","reason":"r"}}"#),
+            format!(r#"{{"{secret}":1,"weight":5,"reason":"r"}}"#),
+            format!(r#"{{"weight":5,"reason":"{secret}\n"}}"#),
+            format!(r#"{{"weight":5,"reason":"r"}} {secret}"#),
+            format!(r#"{{"weight":5,"weight":6,"reason":"r","x":"{secret}"}}"#),
+            format!(r#"{{"weight":{secret}"#),
+        ];
+        for body in bodies {
+            let detail = detail::<SetWeight>(&body);
+            assert!(
+                !detail.contains(secret) && !detail.contains("line"),
+                "{body} gives {detail}"
+            );
+        }
+        assert!(detail::<SetWeight>(r#"{"reason":"r"}"#).contains("missing member `weight`"));
+        assert!(detail::<SetWeight>(r#"{"weight":5}"#).starts_with("member reason"));
+        let nested = r#"{"flows":{"blue":{"id":"a b","name":"x"},"green":{"id":"g","name":"y"}},"flow_version":"1","reason":"r"}"#;
+        assert!(
+            detail::<Create>(nested).starts_with("member flows.blue.id: invalid flow id"),
+            "{}",
+            detail::<Create>(nested)
+        );
+    }
+
+    #[test]
+    fn duplicates_are_refused_at_every_depth() {
+        assert!(detail::<Delete>(r#"{"reason":"r","reason":"s"}"#).contains("twice"));
+        let nested = r#"{"flows":{"blue":{"id":"a","id":"b","name":"x"},"green":{"id":"g","name":"y"}},"flow_version":"1","reason":"r"}"#;
+        assert!(
+            detail::<Create>(nested).contains("duplicate"),
+            "{}",
+            detail::<Create>(nested)
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! `POST /v1/environments/{environment}/decisions`: which slot takes this call.
+//!
+//! The hot path. It takes the request whole instead of through extractors, authenticates and counts in place instead of in
+//! layers, and writes its answer into one buffer: each of those layers would cost as much as the decision.
+
+mod answer;
+mod input;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Uri};
+use rand::RngExt;
+use utoipa::{IntoParams, ToSchema};
+
+use super::problem::{Kind, Problem, ProblemSchema};
+use super::{Listener, NO_STORE, body};
+use crate::domain::access::Scope;
+use crate::domain::decision::{Bucket, Request as Call, decide};
+use crate::domain::ids::InterfaceNumber;
+use crate::replica::Source;
+
+/// Most bytes of a decision's body.
+pub const MAX_BODY_BYTES: usize = 16 * 1024;
+
+/// Decides one call.
+#[utoipa::path(
+    post,
+    path = "/v1/environments/{environment}/decisions",
+    tag = "decisions",
+    summary = "Which flow takes this call",
+    params(("environment" = crate::domain::ids::EnvironmentName, Path), DecisionParams),
+    request_body = DecisionRequest,
+    responses(
+        (status = 200, description = "The flow that takes the call", body = DecisionAnswer),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security((), ("token" = [])),
+)]
+pub async fn decide_call(State(listener): State<Arc<Listener>>, request: Request) -> Response {
+    let started = listener.clock.monotonic();
+    let response = match answer_call(&listener, request).await {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            headers.insert(CACHE_CONTROL, NO_STORE);
+            response
+        }
+        Err(problem) => {
+            listener.metrics.problem(problem.kind().name());
+            problem.into_response()
+        }
+    };
+    listener
+        .metrics
+        .decision_duration
+        .observe(listener.clock.monotonic().saturating_sub(started));
+    response
+}
+
+async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, Problem> {
+    let (head, body) = request.into_parts();
+    let name = environment_name(&head.uri);
+    {
+        let snapshot = listener.replica.snapshot();
+        let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
+        let principal =
+            listener
+                .authenticator
+                .authenticate(&head.headers, access, &*listener.clock)?;
+        if !principal.grant.allows(Scope::Decide, Some(name)) {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "this needs the scope decide in this environment",
+            ));
+        }
+    }
+    let interface = asked_interface(&head.uri)?;
+    let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
+    let input = input::parse(&body)?;
+    // Loaded anew: reading the body may have taken time, and the answer should not be older than it.
+    let snapshot = listener.replica.snapshot();
+    let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
+    let served = snapshot
+        .environments
+        .get(name)
+        .ok_or_else(Problem::no_environment)?;
+    let call = Call {
+        conversation_id: &input.conversation_id,
+        flow_version: &input.flow_version,
+    };
+    let decision = decide(&served.compiled, &call, || Bucket::of(rand::rng().random()));
+    served.counters.count(decision.slot, decision.reason);
+    let interface = interface
+        .filter(|number| served.compiled.has_interface(*number))
+        .unwrap_or(decision.interface);
+    Ok(answer::render(
+        &served.compiled,
+        &decision,
+        interface,
+        Source::Live,
+    ))
+}
+
+/// The environment's name in a path that the router has matched.
+fn environment_name(uri: &Uri) -> &str {
+    uri.path().split('/').nth(3).unwrap_or_default()
+}
+
+fn asked_interface(uri: &Uri) -> Result<Option<InterfaceNumber>, Problem> {
+    let Some(query) = uri.query() else {
+        return Ok(None);
+    };
+    let Some(value) = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("interface="))
+    else {
+        return Ok(None);
+    };
+    let number = value.parse().map_err(|_| {
+        Problem::new(
+            Kind::BadRequest,
+            "parameter interface: expected a whole number",
+        )
+    })?;
+    Ok(Some(InterfaceNumber(number)))
+}
+
+/// Parameters of a decision.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "describes what `asked_interface` reads")]
+struct DecisionParams {
+    /// The interface whose variables follow; without it, that of the caller's `Flow_Version`.
+    interface: Option<InterfaceNumber>,
+}
+
+/// What a caller says about its call. Every member may be left out, empty or null; unknown members are ignored.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `input::parse` reads")]
+struct DecisionRequest {
+    /// Id of the conversation; the same id gets the same answer while the weight does not cross it.
+    #[schema(
+        rename = "Conversation_ID",
+        example = "7f3b3a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e"
+    )]
+    conversation_id: Option<String>,
+    /// Label of the flow version the call has already been in.
+    #[schema(rename = "Flow_Version", example = "")]
+    flow_version: Option<String>,
+    /// The caller's number.
+    #[schema(rename = "ANI", example = "+4930123456")]
+    ani: Option<String>,
+    /// The dialled number.
+    #[schema(rename = "DNIS", example = "+4930654321")]
+    dnis: Option<String>,
+}
+
+/// Where the call goes. One flat object, every member always there and never null.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `answer::render` writes")]
+struct DecisionAnswer {
+    /// Id of the flow that takes this call.
+    #[schema(rename = "Active_Flow_ID")]
+    active_flow_id: String,
+    /// Name of the flow that takes this call.
+    #[schema(rename = "Active_Flow_Name")]
+    active_flow_name: String,
+    /// The same as the token that the Traffic Cop flow switches on.
+    #[schema(rename = "Slot")]
+    slot: crate::domain::slot::Slot,
+    /// Label of the version in that slot.
+    #[schema(rename = "Flow_Version")]
+    flow_version: String,
+    /// Percent of new calls that go to the candidate now.
+    #[schema(rename = "Traffic_Weight")]
+    traffic_weight: crate::domain::weight::Weight,
+    /// The interface whose variables follow; 0 means none.
+    #[schema(rename = "Schema_Version")]
+    schema_version: InterfaceNumber,
+    /// Whether the caller's `Flow_Version` was recognised; true if it was empty.
+    #[schema(rename = "Flow_Version_Known")]
+    flow_version_known: bool,
+    /// The rule that decided: `affinity`, `weighted` or `active`.
+    #[schema(rename = "Reason")]
+    reason: String,
+    /// The revision decided by.
+    #[schema(rename = "Revision")]
+    revision: u64,
+    /// How fresh that revision is known to be: `live`.
+    #[schema(rename = "Source")]
+    source: String,
+}

@@ -1,0 +1,443 @@
+//! Problem documents (RFC 9457): the one place where an error becomes a status and a body.
+//!
+//! A detail helps the caller to act. It never repeats input, names a parser, or carries a cause from inside: those go to the
+//! log.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::NO_STORE;
+use crate::access::Unauthenticated;
+use crate::control::WriteError;
+use crate::domain::Refusal;
+use crate::replica::CatchUpError;
+use crate::store::StoreError;
+
+/// Every kind of problem, stable for programs to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request does not read as HTTP or JSON of the shape asked for.
+    BadRequest,
+    /// No valid credentials.
+    Unauthenticated,
+    /// Valid credentials without the scope.
+    Forbidden,
+    /// No such resource.
+    NotFound,
+    /// No such environment.
+    EnvironmentNotFound,
+    /// No such token.
+    TokenNotFound,
+    /// No such revision.
+    RevisionNotFound,
+    /// The resource has no such method.
+    MethodNotAllowed,
+    /// The resource exists already.
+    AlreadyExists,
+    /// The state does not allow the command.
+    Refused,
+    /// There is nothing to roll back to.
+    NoRollbackTarget,
+    /// The state cannot be read.
+    StateCorrupt,
+    /// The state has a format that this binary does not know.
+    NewerFormat,
+    /// The record of a repeated write is lost.
+    RecordLost,
+    /// The named revision is not the present one.
+    Stale,
+    /// The body is too large.
+    TooLarge,
+    /// The body is no JSON.
+    UnsupportedMediaType,
+    /// The idempotency key was used for something else.
+    KeyReused,
+    /// The request needs an `If-Match`.
+    PreconditionRequired,
+    /// Something here broke.
+    Internal,
+    /// The journal is not in order.
+    JournalRefused,
+    /// The store does not answer.
+    StoreUnavailable,
+    /// Nothing is loaded yet, or the process is on its way out.
+    NotReady,
+    /// The outcome of a write is not known.
+    OutcomeUnknown,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 24] = [
+        Self::BadRequest,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::EnvironmentNotFound,
+        Self::TokenNotFound,
+        Self::RevisionNotFound,
+        Self::MethodNotAllowed,
+        Self::AlreadyExists,
+        Self::Refused,
+        Self::NoRollbackTarget,
+        Self::StateCorrupt,
+        Self::NewerFormat,
+        Self::RecordLost,
+        Self::Stale,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::KeyReused,
+        Self::PreconditionRequired,
+        Self::Internal,
+        Self::JournalRefused,
+        Self::StoreUnavailable,
+        Self::NotReady,
+        Self::OutcomeUnknown,
+    ];
+
+    /// Name, status and title.
+    fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::BadRequest => (
+                "bad-request",
+                StatusCode::BAD_REQUEST,
+                "The request is malformed",
+            ),
+            Self::Unauthenticated => (
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "A valid token is needed",
+            ),
+            Self::Forbidden => (
+                "forbidden",
+                StatusCode::FORBIDDEN,
+                "The token does not allow this",
+            ),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
+            Self::EnvironmentNotFound => (
+                "environment-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such environment",
+            ),
+            Self::TokenNotFound => (
+                "token-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such token",
+            ),
+            Self::RevisionNotFound => (
+                "revision-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such revision",
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This method is not allowed here",
+            ),
+            Self::AlreadyExists => ("already-exists", StatusCode::CONFLICT, "It exists already"),
+            Self::Refused => (
+                "refused",
+                StatusCode::CONFLICT,
+                "The present state does not allow this",
+            ),
+            Self::NoRollbackTarget => (
+                "no-rollback-target",
+                StatusCode::CONFLICT,
+                "There is nothing to roll back to",
+            ),
+            Self::StateCorrupt => (
+                "state-corrupt",
+                StatusCode::CONFLICT,
+                "The state cannot be read",
+            ),
+            Self::NewerFormat => (
+                "newer-format",
+                StatusCode::CONFLICT,
+                "The state was written by a newer version",
+            ),
+            Self::RecordLost => (
+                "record-lost",
+                StatusCode::CONFLICT,
+                "The record of this change is lost",
+            ),
+            Self::Stale => (
+                "stale",
+                StatusCode::PRECONDITION_FAILED,
+                "The state has changed since",
+            ),
+            Self::TooLarge => (
+                "too-large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The request or its result is too large",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be application/json",
+            ),
+            Self::KeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The idempotency key belongs to another request",
+            ),
+            Self::PreconditionRequired => (
+                "precondition-required",
+                StatusCode::PRECONDITION_REQUIRED,
+                "Name the revision you have seen",
+            ),
+            Self::Internal => (
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something broke here",
+            ),
+            Self::JournalRefused => (
+                "journal-refused",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The journal is not in order",
+            ),
+            Self::StoreUnavailable => (
+                "store-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store does not answer",
+            ),
+            Self::NotReady => ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready"),
+            Self::OutcomeUnknown => (
+                "outcome-unknown",
+                StatusCode::GATEWAY_TIMEOUT,
+                "The outcome is not known",
+            ),
+        }
+    }
+
+    /// Short name, the last part of the type URI and the label of the metric.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The URI that tells this kind from the others.
+    #[must_use]
+    pub fn type_uri(self) -> String {
+        format!("urn:traffic-cop:problem:{}", self.name())
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.row().1
+    }
+
+    /// The kind in words.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Seconds after which trying again makes sense.
+    fn retry_after(self) -> Option<HeaderValue> {
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                Some(HeaderValue::from_static("1"))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// A problem document.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    kind: Kind,
+    detail: String,
+    extensions: Map<String, Value>,
+}
+
+/// The members of a problem document, as the API description shows them.
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+pub struct ProblemSchema {
+    /// The kind of problem: `urn:traffic-cop:problem:` and a name.
+    pub r#type: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened here and what to do about it.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of this kind; `detail` helps the caller to act.
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            extensions: Map::new(),
+        }
+    }
+
+    /// With one more member.
+    #[must_use]
+    pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
+        self.extensions.insert(member.to_owned(), value.into());
+        self
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// A request for an environment that does not exist.
+    #[must_use]
+    pub fn no_environment() -> Self {
+        Self::new(
+            Kind::EnvironmentNotFound,
+            "no environment has this name; names are case-sensitive",
+        )
+    }
+
+    /// A request before the first load.
+    #[must_use]
+    pub fn not_ready() -> Self {
+        Self::new(
+            Kind::NotReady,
+            "nothing has been loaded from the store yet; try again in a moment",
+        )
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut document = Map::new();
+        document.insert("type".to_owned(), self.kind.type_uri().into());
+        document.insert("title".to_owned(), self.kind.title().into());
+        document.insert("status".to_owned(), self.kind.status().as_u16().into());
+        document.insert("detail".to_owned(), self.detail.into());
+        document.extend(self.extensions);
+        let mut response =
+            (self.kind.status(), Value::Object(document).to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        headers.insert(CACHE_CONTROL, NO_STORE);
+        if let Some(seconds) = self.kind.retry_after() {
+            headers.insert(RETRY_AFTER, seconds);
+        }
+        if self.kind == Kind::Unauthenticated {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response.extensions_mut().insert(self.kind);
+        response
+    }
+}
+
+impl From<Unauthenticated> for Problem {
+    fn from(error: Unauthenticated) -> Self {
+        Self::new(Kind::Unauthenticated, error.to_string())
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(%error, "a request failed on the store");
+        Self::new(
+            Kind::StoreUnavailable,
+            "the store did not answer as it should; calls are answered from memory meanwhile",
+        )
+    }
+}
+
+impl From<CatchUpError> for Problem {
+    fn from(error: CatchUpError) -> Self {
+        match error {
+            CatchUpError::Store(error) => error.into(),
+            CatchUpError::Journal(fault) => Self::new(Kind::JournalRefused, fault.to_string()),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let kind = match &refusal {
+            Refusal::EnvironmentMissing => return Self::no_environment(),
+            Refusal::TokenMissing => Kind::TokenNotFound,
+            Refusal::EnvironmentExists | Refusal::TokenExists | Refusal::LabelInUse(_) => {
+                Kind::AlreadyExists
+            }
+            Refusal::NoRollbackTarget(_) => Kind::NoRollbackTarget,
+            Refusal::SameFlowTwice(_)
+            | Refusal::ClaimLength
+            | Refusal::NoScope
+            | Refusal::ExpiryPassed(_) => Kind::BadRequest,
+            Refusal::TooManyEnvironments
+            | Refusal::TooManyTokens
+            | Refusal::SlotEmpty(_)
+            | Refusal::SlotClaimed { .. }
+            | Refusal::SlotUnknown { .. }
+            | Refusal::SlotTakesCalls(_)
+            | Refusal::SlotNotDrained { .. }
+            | Refusal::NotClaimed(_) => Kind::Refused,
+        };
+        Self::new(kind, refusal.to_string())
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        let detail = error.to_string();
+        match error {
+            WriteError::Refused(refusal) => refusal.into(),
+            WriteError::Stale { current } => {
+                Self::new(Kind::Stale, detail).with("revision", current.0)
+            }
+            WriteError::KeyReused => Self::new(Kind::KeyReused, detail),
+            WriteError::RecordLost(revision) => {
+                Self::new(Kind::RecordLost, detail).with("revision", revision.0)
+            }
+            WriteError::Corrupt(_) => Self::new(Kind::StateCorrupt, detail),
+            WriteError::NewerFormat(_) => Self::new(Kind::NewerFormat, detail),
+            WriteError::TooLarge { .. } => Self::new(Kind::TooLarge, detail),
+            WriteError::Journal(_) => Self::new(Kind::JournalRefused, detail),
+            WriteError::Unavailable(error) => error.into(),
+            WriteError::Contended => Self::new(Kind::StoreUnavailable, detail),
+            WriteError::OutcomeUnknown { operation } => {
+                Self::new(Kind::OutcomeUnknown, detail).with("operation", operation.to_string())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_its_own_type_and_an_error_status() {
+        let types: HashSet<_> = Kind::ALL.iter().map(|kind| kind.type_uri()).collect();
+        assert_eq!(types.len(), Kind::ALL.len());
+        for kind in Kind::ALL {
+            assert!(
+                kind.status().is_client_error() || kind.status().is_server_error(),
+                "{kind:?}"
+            );
+            assert!(
+                kind.type_uri().parse::<http::Uri>().is_ok() || kind.type_uri().starts_with("urn:")
+            );
+            let response = Problem::new(kind, "x").into_response();
+            assert_eq!(response.headers()[CACHE_CONTROL], NO_STORE);
+            assert_eq!(
+                response.headers().contains_key(RETRY_AFTER),
+                kind.status() == StatusCode::SERVICE_UNAVAILABLE
+            );
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! One server of a pair: up all the time, under load only in its own slices, and paused between them.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use nix::time::{ClockId, clock_gettime};
+use serde::Serialize;
+
+use crate::cores::Cores;
+use crate::generator::{Generator, Target};
+use crate::server::{Server, Subject};
+use crate::statistics::Latency;
+
+/// One slice of load; then the server answers what is still under way and is paused.
+pub(crate) const SLICE: Duration = Duration::from_millis(50);
+
+/// What one server did in one pair.
+#[derive(Debug, Serialize)]
+pub(crate) struct Run {
+    /// Its name.
+    pub(crate) server: &'static str,
+    /// Answered requests.
+    pub(crate) requests: usize,
+    /// Answered requests by time of load.
+    pub(crate) requests_per_second: f64,
+    /// CPU time by answered requests, in microseconds.
+    pub(crate) cpu_us_per_request: f64,
+    /// From sending a request to having its answer.
+    pub(crate) latency: Latency,
+    /// Share of its core that the server used.
+    pub(crate) server_busy: f64,
+    /// Share of its core that the load generator used.
+    pub(crate) generator_busy: f64,
+}
+
+/// A running server, paused except during its own slices, with the connections to it.
+pub(crate) struct Bench {
+    name: &'static str,
+    server: Server,
+    generator: Generator,
+    sums: Sums,
+}
+
+/// What the slices so far add up to.
+#[derive(Default)]
+struct Sums {
+    wall: Duration,
+    server_cpu: Duration,
+    generator_cpu: Duration,
+    latencies_ns: Vec<u32>,
+}
+
+impl Bench {
+    /// Starts `subject`, keeps it busy for `warm_up` and pauses it.
+    pub(crate) async fn set_up(
+        subject: &Subject,
+        cores: Cores,
+        connections: u64,
+        warm_up: Duration,
+    ) -> anyhow::Result<Self> {
+        let server = subject.start(cores, &[]).await.context(subject.name)?;
+        let target = Target {
+            address: server.address,
+            token: server.token.clone(),
+            connections,
+        };
+        let mut generator = Generator::connect(&target).await.context(subject.name)?;
+        generator.run_for(warm_up).await.context(subject.name)?;
+        server.pause()?;
+        Ok(Self {
+            name: subject.name,
+            server,
+            generator,
+            sums: Sums::default(),
+        })
+    }
+
+    /// Measures one slice.
+    pub(crate) async fn slice(&mut self) -> anyhow::Result<()> {
+        let (began, server_cpu, generator_cpu) =
+            (Instant::now(), self.server.cpu_time()?, own_cpu_time()?);
+        self.server.resume()?;
+        let latencies_ns = self.generator.run_for(SLICE).await.context(self.name)?;
+        self.server.pause()?;
+        self.sums.wall += began.elapsed();
+        self.sums.server_cpu += self.server.cpu_time()? - server_cpu;
+        self.sums.generator_cpu += own_cpu_time()? - generator_cpu;
+        self.sums.latencies_ns.extend(latencies_ns);
+        Ok(())
+    }
+
+    /// Load measured so far.
+    pub(crate) fn measured(&self) -> Duration {
+        self.sums.wall
+    }
+
+    /// Stops the server and tells what it did.
+    pub(crate) async fn finish(self) -> anyhow::Result<Run> {
+        // The connections go first: a server may wait for them before it ends.
+        drop(self.generator);
+        self.server.stop().await.context(self.name)?;
+        let Sums {
+            wall,
+            server_cpu,
+            generator_cpu,
+            latencies_ns,
+        } = self.sums;
+        let requests = latencies_ns.len();
+        Ok(Run {
+            server: self.name,
+            requests,
+            requests_per_second: requests as f64 / wall.as_secs_f64(),
+            cpu_us_per_request: server_cpu.as_secs_f64() * 1e6 / requests as f64,
+            latency: Latency::of(latencies_ns),
+            server_busy: server_cpu.as_secs_f64() / wall.as_secs_f64(),
+            generator_busy: generator_cpu.as_secs_f64() / wall.as_secs_f64(),
+        })
+    }
+}
+
+fn own_cpu_time() -> anyhow::Result<Duration> {
+    let time = clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID)
+        .context("cannot read the own CPU clock")?;
+    Ok(time.into())
+}

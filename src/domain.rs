@@ -10,8 +10,11 @@ pub mod command;
 pub mod decision;
 pub mod environment;
 pub mod ids;
+pub mod judge;
 pub mod operation;
 pub mod refusal;
+pub mod rollout;
+pub mod simulate;
 pub mod slot;
 pub mod weight;
 

@@ -17,12 +17,14 @@ pub struct Follower {
     pub position: Position,
     /// What the row of the last entry's aggregate should say, if the entry is a record.
     pub last_row: Option<RowUpdate>,
-    /// Whether the last entry is a bridge that nothing follows yet.
-    pub is_at_bridge: bool,
-    environments: BTreeMap<EnvironmentName, Tracked<Environment>>,
-    access: Tracked<Access>,
+    /// Whether the last entry is of a recovery that has not come to its end.
+    pub is_recovering: bool,
+    /// Whether the last entry is not what its writer wrote, so that its hash is no proof of what follows it.
+    pub(super) is_link_lost: bool,
+    pub(super) environments: BTreeMap<EnvironmentName, Tracked<Environment>>,
+    pub(super) access: Tracked<Access>,
     /// Environments that changed since [`Follower::take_touched`].
-    touched: BTreeSet<EnvironmentName>,
+    pub(super) touched: BTreeSet<EnvironmentName>,
 }
 
 /// An entry that cannot be the next one.
@@ -106,6 +108,16 @@ impl Follower {
         std::mem::take(&mut self.touched)
     }
 
+    /// Counts every environment as changed, those of `before` included.
+    pub(super) fn touch_all(&mut self, before: &Self) {
+        self.touched.extend(
+            self.environments
+                .keys()
+                .chain(before.environments.keys())
+                .cloned(),
+        );
+    }
+
     /// Follows the entry at `self.position.next`.
     ///
     /// # Errors
@@ -117,21 +129,31 @@ impl Follower {
                 found: entry.sequence(),
             });
         }
-        let previous_hash = self.position.hash;
+        let follows = |previous| self.is_link_lost || previous == self.position.hash;
+        let is_trusted = match &entry {
+            Entry::Record(record) => record.is_intact && follows(record.previous_hash),
+            Entry::Bridge(bridge) => bridge.is_intact && follows(bridge.previous_hash),
+            Entry::Unreadable(_) => false,
+        };
+        Ok(self.step_on(entry, is_trusted))
+    }
+
+    /// Makes `entry` the last one followed.
+    fn step_on(&mut self, entry: Entry, is_trusted: bool) -> Followed {
         self.position = entry.position();
         self.last_row = None;
-        self.is_at_bridge = false;
-        Ok(match entry {
-            Entry::Record(record) => {
-                let is_trusted = record.is_intact && record.previous_hash == previous_hash;
-                self.take(record, is_trusted)
-            }
-            Entry::Bridge(_) => {
-                self.is_at_bridge = true;
-                Followed::Bridge
+        self.is_recovering = is_trusted && entry.is_recovering();
+        self.is_link_lost = !is_trusted;
+        match entry {
+            Entry::Record(record) => self.take(record, is_trusted),
+            Entry::Bridge(_) if is_trusted => Followed::Bridge,
+            // A bridge that nobody built leads nowhere.
+            Entry::Bridge(bridge) => {
+                self.position.next = bridge.sequence.next();
+                Followed::Unreadable
             }
             Entry::Unreadable(_) => Followed::Unreadable,
-        })
+        }
     }
 
     /// Goes on behind a bridge that stands elsewhere in the journal: `landing` is where it leads, `hash` its own.
@@ -142,16 +164,49 @@ impl Follower {
             next: landing,
         };
         self.last_row = None;
+        self.is_recovering = true;
+        self.is_link_lost = false;
+    }
+
+    /// Takes in of the last entry what a follower from a file does not know: whose row it is that the next writer finishes,
+    /// and whether a recovery is under way.
+    pub fn stand_on(&mut self, entry: Entry) {
+        if entry.position() != self.position || self.last_row.is_some() {
+            return;
+        }
+        self.is_recovering = entry.is_recovering();
+        if let Entry::Record(record) = entry {
+            let revision = match &record.change.aggregate {
+                AggregateKey::Environment(name) => {
+                    self.environments.get(name).map(|known| known.revision)
+                }
+                AggregateKey::Access => Some(self.access.revision),
+                AggregateKey::Other(_) => None,
+            };
+            self.last_row = Some(if record.is_intact {
+                RowUpdate::Finish(record)
+            } else {
+                let revision = revision.unwrap_or(record.change.revision);
+                RowUpdate::Bar { record, revision }
+            });
+        }
+    }
+
+    /// The highest sequence that any aggregate is known at: beyond `position` if rows were read that go further.
+    #[must_use]
+    pub fn highest_known(&self) -> Sequence {
+        let environments = self.environments.values().map(|known| known.sequence);
+        environments.fold(self.access.sequence, Sequence::max)
     }
 
     /// Takes the last entry of a journal whose earlier ones are known from rows.
     pub fn start_at(&mut self, head: Entry) {
-        self.position = head.position();
-        self.is_at_bridge = matches!(head, Entry::Bridge(_));
-        if let Entry::Record(record) = head {
-            let is_trusted = record.is_intact;
-            self.take(record, is_trusted);
-        }
+        let is_trusted = match &head {
+            Entry::Record(record) => record.is_intact,
+            Entry::Bridge(bridge) => bridge.is_intact,
+            Entry::Unreadable(_) => false,
+        };
+        self.step_on(head, is_trusted);
     }
 
     fn take(&mut self, record: Box<Record>, is_trusted: bool) -> Followed {
@@ -273,3 +328,6 @@ fn behind<S>(tracked: Tracked<S>, row: &Row, fault: Option<String>) -> Tracked<S
         ..tracked
     }
 }
+
+#[cfg(test)]
+mod tests;

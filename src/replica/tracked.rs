@@ -75,10 +75,12 @@ impl<S: Stored> Tracked<S> {
             ));
             return Taken::Tampered;
         }
-        if change.revision <= self.revision {
+        self.sequence = record.sequence;
+        // The revision of a record that was not believed is a guess, and may turn out to be this one's.
+        let is_free = change.revision == self.revision && self.fault.is_some();
+        if change.revision <= self.revision && !is_free {
             return Taken::Behind;
         }
-        self.sequence = record.sequence;
         self.revision = change.revision;
         match Document::read(change.format, &change.state) {
             Ok(document) => {

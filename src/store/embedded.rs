@@ -4,19 +4,18 @@
 //! It runs on a thread of its own: it works synchronously under one lock, and a slow disk must not hold a worker that
 //! answers calls.
 
-use std::fs::{File, TryLockError};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::sync::oneshot;
+
+use crate::data_dir::DataDir;
 
 /// How often expired items are removed; the engine never does so by itself.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(600);
-/// File that a process locks while it owns the data directory.
-const LOCK_FILE: &str = "lock";
 /// File with the engine's data.
 const DATA_FILE: &str = "store.db";
 
@@ -26,7 +25,7 @@ pub struct Embedded {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
-    _lock: Option<File>,
+    _data_dir: Option<DataDir>,
 }
 
 impl Embedded {
@@ -35,9 +34,7 @@ impl Embedded {
     /// # Errors
     /// The directory is in use by another process or not writable, its data is not readable, or `address` is taken.
     pub fn start(directory: &Path, address: SocketAddr) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(directory)
-            .with_context(|| format!("cannot make the data directory {}", directory.display()))?;
-        let lock = lock(directory)?;
+        let data_dir = DataDir::take(directory)?;
         let file = directory.join(DATA_FILE);
         let path = file
             .to_str()
@@ -45,7 +42,7 @@ impl Embedded {
         let database = dynoxide::Database::new(path)
             .map_err(|error| anyhow::anyhow!("{error:?}"))
             .with_context(|| format!("cannot open the embedded store {}", file.display()))?;
-        Self::run(database, address, Some(lock))
+        Self::run(database, address, Some(data_dir))
     }
 
     /// Starts an engine that keeps its data in memory, on a free port of 127.0.0.1.
@@ -61,7 +58,7 @@ impl Embedded {
     fn run(
         database: dynoxide::Database,
         address: SocketAddr,
-        lock: Option<File>,
+        data_dir: Option<DataDir>,
     ) -> anyhow::Result<Self> {
         let listener = std::net::TcpListener::bind(address)
             .with_context(|| format!("cannot listen on {address}"))?;
@@ -80,7 +77,7 @@ impl Embedded {
             address,
             stop: Some(stop),
             thread: Some(thread),
-            _lock: lock,
+            _data_dir: data_dir,
         })
     }
 
@@ -130,20 +127,4 @@ async fn serve(
         tracing::error!(error, "the embedded store stopped");
     }
     sweeper.abort();
-}
-
-fn lock(directory: &Path) -> anyhow::Result<File> {
-    let file = File::create(directory.join(LOCK_FILE))
-        .with_context(|| format!("the data directory {} is not writable", directory.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => bail!(
-            "the data directory {} is in use by another traffic-cop process; stop that one, choose another --data-dir, or let \
-             several share one store through `traffic-cop store serve`",
-            directory.display()
-        ),
-        Err(TryLockError::Error(error)) => {
-            Err(error).with_context(|| format!("cannot lock {}", directory.display()))
-        }
-    }
 }

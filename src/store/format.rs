@@ -94,15 +94,19 @@ impl<S: Stored> Document<S> {
     pub fn read(format: u32, bytes: &[u8]) -> Result<Self, FormatError> {
         let malformed = |source| FormatError::Malformed { format, source };
         let raw: Map<String, Value> = serde_json::from_slice(bytes).map_err(malformed)?;
-        let member = |name: &str| raw.get(name).cloned().unwrap_or(Value::Null);
+        // An absent member is not a `null` one: a state of something else must not read as one that was deleted.
+        let member = |name: &'static str| {
+            let missing = || malformed(serde::de::Error::missing_field(name));
+            raw.get(name).cloned().ok_or_else(missing)
+        };
         let operations: Vec<WireOperation> =
-            serde_json::from_value(member("operations")).map_err(malformed)?;
+            serde_json::from_value(member("operations")?).map_err(malformed)?;
         let operations = operations
             .into_iter()
             .map(Operation::try_from)
             .collect::<Result<_, _>>()
             .map_err(malformed)?;
-        let wire: Option<S::Wire> = serde_json::from_value(member(S::MEMBER)).map_err(malformed)?;
+        let wire: Option<S::Wire> = serde_json::from_value(member(S::MEMBER)?).map_err(malformed)?;
         let state = wire.map(S::from_wire).transpose()?;
         Ok(Self {
             format,
@@ -127,6 +131,12 @@ impl<S: Stored> Document<S> {
             previous.format.max(NEWEST)
         });
         (format, next.to_string().into_bytes())
+    }
+
+    /// Everything that was read, members unknown here included.
+    #[must_use]
+    pub fn raw(&self) -> &Value {
+        &self.raw
     }
 
     /// Whether this binary understands all that the state's format can say.

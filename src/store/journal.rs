@@ -170,6 +170,25 @@ impl Store {
         Ok(answer.item().and_then(Entry::from_item))
     }
 
+    /// As [`Store::entry`], without a second attempt: for readers who would rather do without than wait.
+    ///
+    /// # Errors
+    /// The store does not answer or refuses.
+    pub async fn entry_once(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.control_table)
+            .consistent_read(true)
+            .set_key(Some(key(JOURNAL, &sort_key(sequence))))
+            .customize()
+            .config_override(connection::single_attempt())
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
+        Ok(answer.item().and_then(Entry::from_item))
+    }
+
     /// Entries from `first` on, in order: all of them, or at least `at_most` if there are more.
     ///
     /// # Errors

@@ -89,8 +89,18 @@ pub struct Draft {
     pub row: Item,
     /// The full state after the change.
     pub state: Vec<u8>,
-    /// Set on the first record after a gap: the bridge that leads over it.
-    pub bridged_from: Option<Sequence>,
+    /// Set on the records of a recovery.
+    pub bridged_from: Option<Recovered>,
+}
+
+/// The place of a record in the recovery that wrote it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recovered {
+    /// The bridge that leads to the recovery's first record.
+    pub bridge: Sequence,
+    /// How many records of the recovery are still to come. Until the last is there, states from before the loss stand beside
+    /// recovered ones and nobody else may write.
+    pub left: u64,
 }
 
 /// A change at its place in the journal.
@@ -184,8 +194,9 @@ impl Record {
             ]
             .map(|(name, value)| (name.to_owned(), value)),
         );
-        if let Some(bridge) = change.bridged_from {
-            item.insert("bridged_from".to_owned(), number(bridge.0));
+        if let Some(recovered) = change.bridged_from {
+            item.insert("bridged_from".to_owned(), number(recovered.bridge.0));
+            item.insert("recovery_left".to_owned(), number(recovered.left));
         }
         item
     }
@@ -276,11 +287,24 @@ impl Entry {
         }
     }
 
+    /// Whether a recovery has begun here or before and its last record is still to come.
+    #[must_use]
+    pub fn is_recovering(&self) -> bool {
+        match self {
+            Self::Record(record) => {
+                let recovered = record.change.bridged_from;
+                record.is_intact && recovered.is_some_and(|recovered| recovered.left > 0)
+            }
+            Self::Bridge(bridge) => bridge.is_intact,
+            Self::Unreadable(_) => false,
+        }
+    }
+
     /// The journal's end, if this entry is the last.
     #[must_use]
     pub fn position(&self) -> Position {
         let next = match self {
-            Self::Bridge(bridge) => bridge.to,
+            Self::Bridge(bridge) if bridge.is_intact => bridge.to,
             _ => self.sequence().next(),
         };
         Position {
@@ -315,7 +339,10 @@ fn read_change(item: &Item) -> Result<Draft, BadAttribute> {
             .map_err(|_| BadAttribute(name))
     };
     let bridged_from = match item.contains_key("bridged_from") {
-        true => Some(Sequence(get_number(item, "bridged_from")?)),
+        true => Some(Recovered {
+            bridge: Sequence(get_number(item, "bridged_from")?),
+            left: get_number(item, "recovery_left")?,
+        }),
         false => None,
     };
     Ok(Draft {

@@ -14,7 +14,7 @@ use super::Store;
 use super::error::StoreError;
 use super::item::Item;
 use super::journal::CommitError;
-use super::record::{Bridge, Draft, Entry, Position};
+use super::record::{Bridge, Draft, Entry, Position, Recovered};
 use crate::domain::ids::{Actor, AggregateKey, Reason, Revision, Sequence};
 use crate::domain::operation::Digest128;
 
@@ -77,8 +77,8 @@ struct Known {
     /// Per aggregate: the highest revision anywhere.
     highest: BTreeMap<AggregateKey, Found>,
     head: Position,
-    /// Set if the last entry is a bridge: a recovery that did not come to its end.
-    bridge: Option<Bridge>,
+    /// Whether the last entry is of a recovery that did not come to its end.
+    is_unfinished: bool,
     highest_sequence: Sequence,
 }
 
@@ -102,27 +102,24 @@ impl Store {
                 .get(key)
                 .is_none_or(|(_, revision)| found.revision > *revision)
         };
-        let nothing_lost = known.bridge.is_none()
+        let nothing_lost = !known.is_unfinished
             && known.highest_sequence <= known.head.last
             && !known.highest.iter().any(|(key, found)| is_lost(key, found));
-        if nothing_lost {
+        // Of a journal of which nobody knows anything there is nothing to bring back, and a bridge to nothing would end it.
+        if nothing_lost || known.highest.is_empty() {
             return Ok(Recovery::NothingLost {
                 head: known.head.last,
             });
         }
-        let bridge = match known.bridge {
-            Some(bridge) => bridge,
-            None => {
-                let bridge = Bridge::at(&known.head, Sequence(known.highest_sequence.0 + MARGIN));
-                self.put_bridge(&bridge, Instant::now() + WRITE_TIME)
-                    .await?;
-                bridge
-            }
-        };
+        let landing = known.highest_sequence.max(known.head.next).0 + MARGIN;
+        let bridge = Bridge::at(&known.head, Sequence(landing));
+        self.put_bridge(&bridge, Instant::now() + WRITE_TIME)
+            .await?;
+        let mut left = known.highest.len() as u64;
         let mut position = Entry::Bridge(bridge.clone()).position();
         let mut aggregates = Vec::new();
         for (aggregate, found) in known.highest {
-            let is_first = position.last == bridge.sequence;
+            left -= 1;
             let draft = Draft {
                 revision: found.revision.next(),
                 previous: known
@@ -143,7 +140,10 @@ impl Store {
                 format: found.format,
                 row: found.row,
                 state: found.state,
-                bridged_from: is_first.then_some(bridge.sequence),
+                bridged_from: Some(Recovered {
+                    bridge: bridge.sequence,
+                    left,
+                }),
             };
             let record = self
                 .commit(draft, &position, Instant::now() + WRITE_TIME)
@@ -163,7 +163,7 @@ impl Store {
             in_journal: BTreeMap::new(),
             highest: BTreeMap::new(),
             head: Position::default(),
-            bridge: None,
+            is_unfinished: false,
             highest_sequence: Sequence(0),
         };
         let mut first = Sequence(0);
@@ -204,9 +204,8 @@ impl Known {
     fn read(&mut self, entry: Entry) {
         self.head = entry.position();
         self.reach(entry.sequence());
-        self.bridge = None;
+        self.is_unfinished = entry.is_recovering();
         match entry {
-            Entry::Bridge(bridge) => self.bridge = Some(bridge),
             Entry::Record(record) if record.is_intact => {
                 let change = record.change;
                 self.in_journal
@@ -221,7 +220,7 @@ impl Known {
                 };
                 self.find(change.aggregate, found);
             }
-            Entry::Record(_) | Entry::Unreadable(_) => {}
+            Entry::Record(_) | Entry::Bridge(_) | Entry::Unreadable(_) => {}
         }
     }
 

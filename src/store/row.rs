@@ -5,13 +5,13 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
+use super::Store;
 use super::error::StoreError;
 use super::item::{
     BadAttribute, Item, PARTITION_KEY, SORT_KEY, bytes, get_bytes, get_number, get_text, key,
     number, text,
 };
 use super::record::{JOURNAL, Record};
-use super::{Store, connection};
 use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
 
 /// Partition of the rows of environments.
@@ -94,7 +94,8 @@ fn row_key(aggregate: &AggregateKey) -> Option<(&str, &str)> {
 }
 
 impl Store {
-    /// Brings a row up to date, unless it is there or beyond.
+    /// Brings a row up to date, unless it is there or beyond. Unlike a commit it may be sent any number of times, so the
+    /// SDK's own attempts are welcome.
     ///
     /// # Errors
     /// The store does not answer or refuses.
@@ -126,8 +127,6 @@ impl Store {
             .expression_attribute_values(":sequence", number(record.sequence.0))
             .expression_attribute_values(":revision", number(revision.0))
             .expression_attribute_values(":fault", text(format!("record {} was changed after it was written", record.sequence)))
-            .customize()
-            .config_override(connection::single_attempt())
             .send()
             .await;
         match outcome.map_err(|error| StoreError::from_sdk("UpdateItem", error)) {
@@ -161,8 +160,6 @@ impl Store {
             .expression_attribute_names("#pk", PARTITION_KEY)
             .expression_attribute_names("#sequence", "Sequence")
             .expression_attribute_values(":sequence", number(record.sequence.0))
-            .customize()
-            .config_override(connection::single_attempt())
             .send()
             .await;
         match outcome.map_err(|error| StoreError::from_sdk("PutItem", error)) {

@@ -5,11 +5,14 @@ use serde_json::Value;
 /// Copies into `next` what `raw` says beyond `known`, where `known` is what this binary understands of `raw`.
 ///
 /// Members of an object follow it by place, members of a list's elements follow the element that is still the same; an object
-/// with another `label` is another thing and inherits nothing.
+/// with another `label` or `id` is another thing and inherits nothing.
 pub(super) fn unknown_members(raw: &Value, known: &Value, next: &mut Value) {
     match (raw, known, next) {
         (Value::Object(raw), Value::Object(known), Value::Object(next)) => {
-            if known.get("label") != next.get("label") {
+            if ["label", "id"]
+                .iter()
+                .any(|name| known.get(*name) != next.get(*name))
+            {
                 return;
             }
             for (name, value) in raw {

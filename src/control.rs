@@ -264,12 +264,11 @@ impl Control {
     where
         Follower: Tracks<A>,
     {
-        let position = match self.replica.catch_up().await {
-            Ok(position) => position,
+        match self.replica.catch_up_to_write().await {
+            Ok(_) => {}
             Err(CatchUpError::Store(error)) => return Err(error.into()),
             Err(CatchUpError::Journal(fault)) => return Err(fault.into()),
-        };
-        self.replica.check_peers(position)?;
+        }
         let base = self.replica.look(|follower| {
             let tracked = follower.tracked(key).cloned().unwrap_or_default();
             let others = Tracks::<A>::count(follower) - usize::from(tracked.state().is_some());
@@ -400,6 +399,9 @@ impl Control {
         let state = read_state(&record)?;
         if let Err(error) = self.replica.accept(record).await {
             tracing::warn!(%error, %sequence, "the change is committed and not yet served here");
+        }
+        if !self.replica.until_saved(sequence).await {
+            tracing::error!(%sequence, "the change is committed, but a restart without the store would not know it");
         }
         if let Err(error) = self.replica.finish_last_row().await {
             tracing::warn!(%error, %sequence, "the row of the change is left to the next writer");

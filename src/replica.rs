@@ -4,16 +4,19 @@
 //! poll, the reads that an operator's request asks for. It is allowed to be behind and says how far; it never goes back.
 
 pub mod follower;
+pub mod last_good;
 pub mod snapshot;
 mod start;
 pub mod tasks;
 pub mod tracked;
+pub mod validation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 pub use snapshot::{Served, Snapshot, Source};
 
@@ -31,9 +34,9 @@ use tracked::Taken;
 /// are refused until a person has looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum JournalFault {
-    /// The last entry followed is gone or another one.
+    /// The last entry followed, or the one that a row was written from, is gone or another one.
     #[error(
-        "the journal has lost or changed entry {0}, which this replica has followed; see `traffic-cop journal recover`"
+        "the journal has lost or changed entry {0}, which this replica has followed or a row shows; see `traffic-cop journal recover`"
     )]
     Rewound(Sequence),
     /// Entries are missing in the middle.
@@ -82,6 +85,11 @@ pub struct Replica {
     contact: Mutex<Contact>,
     /// The highest record whose row is known to be up to date.
     finished: Mutex<Sequence>,
+    rounds: validation::Rounds,
+    /// The last entry served.
+    served: watch::Sender<Sequence>,
+    /// The last entry that the last-good file holds; `None` if no file is kept.
+    saved: watch::Sender<Option<Sequence>>,
 }
 
 /// How the last poll went.
@@ -107,6 +115,9 @@ impl Replica {
             peers: Mutex::default(),
             contact: Mutex::default(),
             finished: Mutex::default(),
+            rounds: validation::Rounds::default(),
+            served: watch::Sender::default(),
+            saved: watch::Sender::default(),
         }
     }
 
@@ -160,14 +171,24 @@ impl Replica {
     }
 
     async fn read_on(&self) -> Result<Position, CatchUpError> {
-        let Some(position) = self.look(|follower| follower.position) else {
-            let started = start::cold_start(&self.store).await?;
-            let mut follower = locked(&self.follower);
-            // Two first loads at once: the one that ends first counts.
-            let follower = follower.get_or_insert(started);
-            self.publish(follower);
-            return Ok(follower.position);
+        let position = match self.look(|follower| follower.position) {
+            None => {
+                let started = start::cold_start(&self.store).await?;
+                let mut follower = locked(&self.follower);
+                // Two first loads at once: the one that ends first counts.
+                let follower = follower.get_or_insert(started);
+                self.publish(follower, Source::Live);
+                follower.position
+            }
+            Some(position)
+                if self.is_from_file() && start::is_long_ago(&self.store, position).await? =>
+            {
+                let started = start::cold_start(&self.store).await?;
+                self.replace(position, started)
+            }
+            Some(position) => position,
         };
+        // Also after a load: the rows may have gone beyond the head that was read before them.
         let entries = self.store.entries_from(position.last, usize::MAX).await?;
         let is_proved = position.last == Sequence(0)
             || entries.first().is_some_and(|entry| {
@@ -181,6 +202,27 @@ impl Replica {
         Ok(self.follow(position, entries, crossing)?)
     }
 
+    /// Whether what is served is from a last-good file and the journal has not been read since.
+    fn is_from_file(&self) -> bool {
+        self.snapshot
+            .load()
+            .as_ref()
+            .is_some_and(|snapshot| snapshot.source == Source::LastGood)
+    }
+
+    /// Serves `started`, which was loaded because following from `position` would take too long, unless somebody followed
+    /// meanwhile.
+    fn replace(&self, position: Position, mut started: Follower) -> Position {
+        let mut guard = locked(&self.follower);
+        let follower = guard.get_or_insert_default();
+        if follower.position == position {
+            started.touch_all(follower);
+            *follower = started;
+            self.publish(follower, Source::Live);
+        }
+        follower.position
+    }
+
     /// The bridge over a gap that swallowed our last entry, and where it lands.
     async fn find_bridge(
         &self,
@@ -191,10 +233,11 @@ impl Replica {
             let Entry::Record(record) = entry else {
                 continue;
             };
-            let Some(bridge) = record.change.bridged_from else {
+            let Some(recovered) = record.change.bridged_from else {
                 continue;
             };
-            if let Some(Entry::Bridge(bridge)) = self.store.entry(bridge).await?
+            if let Some(Entry::Bridge(bridge)) = self.store.entry(recovered.bridge).await?
+                && bridge.is_intact
                 && bridge.to == record.sequence
                 && record.sequence > position.last
             {
@@ -223,6 +266,7 @@ impl Replica {
         let before = follower.position;
         for entry in entries {
             if entry.sequence() < follower.position.next {
+                follower.stand_on(entry);
                 continue;
             }
             match follower.follow(entry) {
@@ -233,15 +277,18 @@ impl Replica {
                 }
             }
         }
-        if follower.position != before {
-            self.publish(follower);
+        if follower.position != before || self.is_from_file() && outcome.is_ok() {
+            self.publish(follower, Source::Live);
         }
         outcome?;
-        if follower.is_at_bridge {
-            Err(JournalFault::RecoveryUnderWay)
-        } else {
-            Ok(follower.position)
+        if follower.is_recovering {
+            return Err(JournalFault::RecoveryUnderWay);
         }
+        let known = follower.highest_known();
+        if known > follower.position.last {
+            return Err(JournalFault::Rewound(known));
+        }
+        Ok(follower.position)
     }
 
     /// Serves a record that this process has just committed, without reading it back. If others committed in between, the
@@ -257,7 +304,7 @@ impl Replica {
                 let is_next = follower.position.next == sequence;
                 if is_next && let Ok(followed) = follower.follow(Entry::Record(Box::new(record))) {
                     self.count(follower, followed);
-                    self.publish(follower);
+                    self.publish(follower, Source::Live);
                 }
                 follower.position.last >= sequence
             })
@@ -269,9 +316,9 @@ impl Replica {
         }
     }
 
-    fn publish(&self, follower: &mut Follower) {
+    fn publish(&self, follower: &mut Follower, source: Source) {
         let previous = self.snapshot.load();
-        let next = Snapshot::of(follower, previous.as_deref(), &self.metrics);
+        let next = Snapshot::of(follower, previous.as_deref(), source, &self.metrics);
         self.metrics
             .replica_sequence
             .set(i64::try_from(next.sequence.0).unwrap_or(i64::MAX));
@@ -283,7 +330,9 @@ impl Replica {
             "unreadable_state",
             is_faulty || follower.access().fault.is_some(),
         );
+        let sequence = next.sequence;
         self.snapshot.store(Some(Arc::new(next)));
+        self.served.send_replace(sequence);
     }
 
     fn count(&self, follower: &Follower, followed: Followed) {
@@ -343,22 +392,23 @@ impl Replica {
         Ok(())
     }
 
-    /// Whether this journal may be written to at `position`: no live replica has followed more than is there. The
-    /// heartbeats must have been read before the catch-up that ended at `position`.
+    /// Reads the journal to its end, for a write there: no live replica may have followed more than is there.
     ///
     /// # Errors
-    /// A replica names a later entry.
-    pub fn check_peers(&self, position: Position) -> Result<(), JournalFault> {
+    /// As [`Replica::catch_up`]; or a replica names a later entry.
+    pub async fn catch_up_to_write(&self) -> Result<Position, CatchUpError> {
+        // Looked up before the journal is read: what a replica names later may have been committed meanwhile.
         let named = locked(&self.peers)
             .live(self.clock.monotonic())
             .map(|beat| beat.sequence)
             .max();
+        let position = self.catch_up().await?;
         match named.filter(|named| *named > position.last) {
-            Some(named) => Err(JournalFault::BehindPeers {
+            Some(named) => Err(CatchUpError::Journal(JournalFault::BehindPeers {
                 named,
                 end: position.last,
-            }),
-            None => Ok(()),
+            })),
+            None => Ok(position),
         }
     }
 
@@ -377,9 +427,7 @@ impl Replica {
         Heartbeat {
             replica: self.id.clone(),
             beat,
-            sequence: self
-                .look(|follower| follower.position.last)
-                .unwrap_or_default(),
+            sequence: self.acknowledged(),
             newest_format: format::NEWEST,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started_at,

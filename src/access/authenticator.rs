@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderMap;
 use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
 use subtle::ConstantTimeEq;
 
 use super::token::{TokenText, hash};
@@ -11,6 +11,9 @@ use super::{AccessTable, Principal};
 use crate::clock::Clock;
 use crate::domain::access::{Grant, TokenHash};
 use crate::domain::ids::Actor;
+
+/// The authentication scheme and the blank behind it.
+const SCHEME: &[u8] = b"Bearer ";
 
 /// A request whose credentials are missing or not valid. Which of the two is not told apart: a caller cannot use it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,36 +59,34 @@ impl Authenticator {
     ///
     /// # Errors
     /// Nobody known, or a token that has expired or was revoked. A wrong token is never taken for an absent one.
-    pub fn authenticate<'a>(
-        &'a self,
+    pub fn authenticate(
+        &self,
         headers: &HeaderMap,
-        access: Option<&'a AccessTable>,
+        access: Option<&AccessTable>,
         clock: &dyn Clock,
-    ) -> Result<&'a Arc<Principal>, Unauthenticated> {
+    ) -> Result<Arc<Principal>, Unauthenticated> {
         let Some(authorization) = headers.get(AUTHORIZATION) else {
-            return self.anonymous.as_ref().ok_or(Unauthenticated);
+            return self.anonymous.clone().ok_or(Unauthenticated);
         };
-        let (scheme, token) = authorization
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .ok_or(Unauthenticated)?;
-        if !scheme.eq_ignore_ascii_case("bearer") {
-            return Err(Unauthenticated);
-        }
-        let hash = hash(token.trim_start_matches(' '));
-        // The look-up compares hashes of what was presented, so its time says nothing about a secret.
-        if let Some(principal) = access.and_then(|access| access.find(&hash, clock)) {
+        let token = bearer_token(authorization).ok_or(Unauthenticated)?;
+        if let Some(principal) = access.and_then(|access| access.find(token, clock)) {
             return Ok(principal);
         }
-        let first_admin = self
-            .first_admin
-            .as_ref()
-            .filter(|(known, _)| bool::from(known.0.ct_eq(&hash.0)));
-        first_admin
-            .map(|(_, principal)| principal)
+        let (known, principal) = self.first_admin.as_ref().ok_or(Unauthenticated)?;
+        let is_known = bool::from(known.0.ct_eq(&hash(token).0));
+        is_known
+            .then(|| Arc::clone(principal))
             .ok_or(Unauthenticated)
     }
+}
+
+/// What follows the scheme `Bearer`, which is written in any case (RFC 9110, section 11.1).
+fn bearer_token(authorization: &HeaderValue) -> Option<&str> {
+    let (scheme, token) = authorization.as_bytes().split_at_checked(SCHEME.len())?;
+    let token = std::str::from_utf8(token)
+        .ok()
+        .filter(|_| scheme.eq_ignore_ascii_case(SCHEME))?;
+    Some(token.trim_start_matches(' '))
 }
 
 fn name(text: &str) -> Actor {

@@ -1,6 +1,7 @@
 //! The text of a token: `tc_`, 256 random bits, and a checksum that lets a scanner or a typing error be told from a guess.
 
 use data_encoding::HEXLOWER;
+use rand::Rng as _;
 use sha2::{Digest, Sha256};
 
 use crate::domain::access::TokenHash;
@@ -8,7 +9,7 @@ use crate::domain::access::TokenHash;
 /// What every token starts with, so that secret scanners find it.
 const PREFIX: &str = "tc_";
 /// Length of the random part in bytes.
-pub const SECRET_BYTES: usize = 32;
+const SECRET_BYTES: usize = 32;
 /// Length of the checksum in bytes: the start of the SHA-256 of prefix and random part.
 const CHECKSUM_BYTES: usize = 4;
 /// Length of the whole text.
@@ -30,9 +31,17 @@ impl std::fmt::Debug for TokenText {
 pub struct NotAToken;
 
 impl TokenText {
+    /// A new token.
+    #[must_use]
+    pub fn draw() -> Self {
+        let mut secret = [0; SECRET_BYTES];
+        rand::rng().fill_bytes(&mut secret);
+        Self::from_secret(secret)
+    }
+
     /// The token made of these random bytes.
     #[must_use]
-    pub fn from_secret(secret: [u8; SECRET_BYTES]) -> Self {
+    pub(super) fn from_secret(secret: [u8; SECRET_BYTES]) -> Self {
         let body = format!("{PREFIX}{}", HEXLOWER.encode(&secret));
         let checksum = HEXLOWER.encode(&checksum(&body));
         Self(body + &checksum)

@@ -69,6 +69,8 @@ pub struct Compiled {
     pub name: EnvironmentName,
     /// The revision this was made from.
     pub revision: Revision,
+    /// The revision as the wire spells it.
+    pub revision_text: Box<str>,
     /// Share of new calls that goes to the candidate.
     pub weight: Weight,
     /// The weight as the wire spells it.
@@ -122,6 +124,7 @@ impl Compiled {
         Self {
             name,
             revision,
+            revision_text: revision.to_string().into(),
             weight: environment.weight,
             weight_text: environment.weight.to_string().into(),
             slots: BySlot::from_fn(|slot| CompiledSlot::new(environment, slot)),

@@ -7,7 +7,7 @@ use super::follower::Follower;
 use super::tracked::Tracked;
 use crate::access::AccessTable;
 use crate::domain::Environment;
-use crate::domain::decision::Compiled;
+use crate::domain::decision::{Compiled, Decision};
 use crate::domain::ids::{EnvironmentName, Revision, Sequence};
 use crate::store::format::Document;
 use crate::telemetry::{DecisionCounters, Metrics};
@@ -15,16 +15,25 @@ use crate::telemetry::{DecisionCounters, Metrics};
 /// How fresh the state behind an answer is known to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// From the snapshot that the replica keeps up to date.
+    /// From a snapshot that was proved, after the request arrived, to hold every change acknowledged before.
+    Validated,
+    /// From the snapshot that the replica keeps up to date by polling.
     Live,
+    /// From the last-good file; the store has not been read since the process started.
+    LastGood,
 }
 
 impl Source {
+    /// Every source, the freshest first.
+    pub const ALL: [Self; 3] = [Self::Validated, Self::Live, Self::LastGood];
+
     /// Its name on the wire and in the metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Validated => "validated",
             Self::Live => "live",
+            Self::LastGood => "last-good",
         }
     }
 }
@@ -38,6 +47,8 @@ pub struct Snapshot {
     pub environments: HashMap<EnvironmentName, Arc<Served>>,
     /// The tokens.
     pub access: Arc<AccessTable>,
+    /// Where it is from: the journal, or a file.
+    pub source: Source,
 }
 
 /// One environment as it is served.
@@ -53,13 +64,17 @@ pub struct Served {
     pub sequence: Sequence,
     /// Why the last record's state is not the one served.
     pub fault: Option<String>,
-    /// Counters of the decisions made from it.
-    pub counters: DecisionCounters,
+    counters: [DecisionCounters; Source::ALL.len()],
 }
 
 impl Snapshot {
     /// The snapshot of what `follower` knows, reusing what has not changed since `previous`.
-    pub(super) fn of(follower: &mut Follower, previous: Option<&Self>, metrics: &Metrics) -> Self {
+    pub(super) fn of(
+        follower: &mut Follower,
+        previous: Option<&Self>,
+        source: Source,
+        metrics: &Metrics,
+    ) -> Self {
         let mut environments = previous
             .map(|snapshot| snapshot.environments.clone())
             .unwrap_or_default();
@@ -81,6 +96,7 @@ impl Snapshot {
             sequence: follower.position.last,
             environments,
             access: Arc::new(access),
+            source,
         }
     }
 }
@@ -105,7 +121,12 @@ impl Served {
             revision: good.revision,
             sequence: tracked.sequence,
             fault: tracked.fault.clone(),
-            counters: metrics.decisions(name.as_str(), Source::Live.as_str()),
+            counters: Source::ALL.map(|source| metrics.decisions(name.as_str(), source.as_str())),
         })
+    }
+
+    /// Counts a decision made from it.
+    pub fn count(&self, decision: &Decision, source: Source) {
+        self.counters[source as usize].count(decision.slot, decision.reason);
     }
 }

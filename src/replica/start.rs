@@ -1,10 +1,13 @@
 //! The cold start: from the rows and the head of the journal to everything, without reading years of records.
 
 use super::follower::Follower;
-use crate::store::record::{Entry, Record};
+use crate::domain::ids::Sequence;
+use crate::store::record::{Entry, Position, Record};
 use crate::store::row::Row;
 use crate::store::{Store, StoreError};
 
+/// Records that a restarted replica reads one by one before it takes the rows instead.
+const FARTHEST_FOLLOWED: u64 = 10_000;
 /// How many records are walked back to find a state that can be read.
 const LONGEST_WALK: usize = 256;
 
@@ -23,6 +26,20 @@ pub(super) async fn cold_start(store: &Store) -> Result<Follower, StoreError> {
         follower.start_at(head);
     }
     Ok(follower)
+}
+
+/// Whether the journal has gone on so far since `position` that the rows are the shorter way to its end. An end that is no
+/// longer there is not long ago: following finds that out.
+pub(super) async fn is_long_ago(store: &Store, position: Position) -> Result<bool, StoreError> {
+    let end = store
+        .head()
+        .await?
+        .map_or(Sequence(0), |head| head.sequence());
+    if end.0.saturating_sub(position.last.0) <= FARTHEST_FOLLOWED {
+        return Ok(false);
+    }
+    let last = store.entry(position.last).await?;
+    Ok(last.is_some_and(|entry| entry.hash() == position.hash))
 }
 
 /// Follows the links between an aggregate's records back from its row to the last one that can be read.

@@ -3,6 +3,7 @@
 mod caller;
 mod commands;
 mod environments;
+mod extract;
 mod history;
 mod operations;
 mod tokens;

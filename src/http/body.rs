@@ -107,8 +107,14 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
 
 fn malformed(path: &str, error: &serde_json::Error) -> Problem {
     let what = explain(error);
+    // The name of an unknown member is input: where it stands has to do.
+    let path = match path.rsplit_once('.') {
+        _ if !is_unknown_member(&error.to_string()) => path,
+        Some((parent, _)) => parent,
+        None => ".",
+    };
     // The root, or a place that the parser could not name.
-    let detail = if matches!(path, "." | "?") {
+    let detail = if matches!(path, "" | "." | "?") {
         what
     } else {
         format!("member {path}: {what}")
@@ -116,7 +122,12 @@ fn malformed(path: &str, error: &serde_json::Error) -> Problem {
     Problem::new(Kind::BadRequest, detail)
 }
 
-/// What is wrong, without the input that serde's messages quote. Messages of our own types quote nothing.
+fn is_unknown_member(text: &str) -> bool {
+    text.starts_with("unknown field ")
+}
+
+/// What is wrong, without the input that serde's messages quote before they say what they expected. Messages of our own
+/// types quote nothing.
 fn explain(error: &serde_json::Error) -> String {
     if !error.is_data() {
         return "the body does not read as JSON".to_owned();
@@ -125,29 +136,36 @@ fn explain(error: &serde_json::Error) -> String {
     let text = text
         .rsplit_once(" at line ")
         .map_or(text.as_str(), |(text, _)| text);
-    let expected = text.split_once(", expected ").map(|(_, expected)| expected);
-    match (text, expected) {
-        (text, Some(expected)) if text.starts_with("unknown field") => {
+    // The last one: what is quoted may hold these words too.
+    let expected = text
+        .rsplit_once(", expected ")
+        .map(|(_, expected)| expected);
+    let is_of = |kinds: &[&str]| kinds.iter().any(|kind| text.starts_with(kind));
+    match expected {
+        Some(expected) if is_unknown_member(text) => {
             format!("unknown member; expected {expected}")
         }
-        (text, None) if text.starts_with("unknown field") => {
-            "unknown member; none is expected".to_owned()
-        }
-        (text, Some(expected))
-            if text.starts_with("invalid ") && text.contains([':', '`']) && !is_our_own(text) =>
-        {
-            format!("wrong type or value; expected {expected}")
-        }
-        (text, Some(expected)) if text.starts_with("unknown variant") => {
+        None if is_unknown_member(text) => "unknown member; none is expected".to_owned(),
+        Some(expected) if is_of(&["unknown variant "]) => {
             format!("unknown value; expected {expected}")
+        }
+        Some(expected) if is_of(&["invalid type: ", "invalid value: ", "invalid length "]) => {
+            format!("wrong type or value; expected {}", in_json(expected))
         }
         _ => text.replace("field", "member"),
     }
 }
 
-/// Whether the message is one of our types', which say "invalid WHAT: expected …".
-fn is_our_own(text: &str) -> bool {
-    text.contains(": expected ")
+/// What was expected in the words of JSON, where serde has Rust's.
+fn in_json(expected: &str) -> &str {
+    match expected {
+        "a string" | "a borrowed string" => "a text",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, not too large and not negative",
+        _ if expected.starts_with("struct ") => "an object",
+        _ => expected,
+    }
 }
 
 /// An object's members in order, each once.
@@ -181,7 +199,7 @@ impl<'de> Deserialize<'de> for Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::command::{Create, Delete, SetWeight};
+    use crate::domain::command::{Create, Delete, Rebind, Register, SetWeight};
 
     fn detail<C: DeserializeOwned + fmt::Debug>(body: &str) -> String {
         let problem = Write::<C>::parse(body.as_bytes()).unwrap_err();
@@ -236,6 +254,30 @@ mod tests {
             detail::<Create>(nested).starts_with("member flows.blue.id: invalid flow id"),
             "{}",
             detail::<Create>(nested)
+        );
+    }
+
+    #[test]
+    fn neither_names_nor_texts_made_to_look_like_our_messages_are_quoted() {
+        let secret = "S3CRET";
+        let of_register = [
+            format!(r#"{{"flow_version":"v","{secret}":1,"reason":"r"}}"#),
+            format!(r#"{{"flow_version":"v","x, expected {secret}":1,"reason":"r"}}"#),
+            format!(r#"{{"flow_version":"v","interface":"x: expected {secret}","reason":"r"}}"#),
+            format!(r#"{{"flow_version":"v","interface":"x, expected {secret}","reason":"r"}}"#),
+            format!(r#"{{"flow_version":"v","slot":"red`, expected {secret}","reason":"r"}}"#),
+        ];
+        for body in of_register {
+            let detail = detail::<Register>(&body);
+            assert!(!detail.contains(secret), "{body} gives {detail}");
+        }
+        let nested = format!(
+            r#"{{"slot":"green","flow":{{"id":"f","name":"n","{secret}":1}},"reason":"r"}}"#
+        );
+        let nested = detail::<Rebind>(&nested);
+        assert_eq!(
+            nested,
+            "member flow: unknown member; expected `id` or `name`"
         );
     }
 

@@ -8,13 +8,15 @@ mod input;
 #[cfg(test)]
 mod tests;
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderValue, Uri};
+use futures_util::FutureExt as _;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use rand::RngExt;
 use utoipa::{IntoParams, ToSchema};
 
@@ -44,7 +46,12 @@ pub const MAX_BODY_BYTES: usize = 16 * 1024;
 )]
 pub async fn decide_call(State(listener): State<Arc<Listener>>, request: Request) -> Response {
     let started = listener.clock.monotonic();
-    let response = match answer_call(&listener, request).await {
+    // Caught here and not in a layer, which would cost a tenth of the whole answer.
+    let answer = AssertUnwindSafe(answer_call(&listener, request)).catch_unwind();
+    let response = match answer
+        .await
+        .unwrap_or_else(|cause| Err(super::broken(&*cause)))
+    {
         Ok(body) => {
             let mut response = Response::new(Body::from(body));
             let headers = response.headers_mut();
@@ -69,7 +76,9 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
     let name = environment_name(&head.uri);
     {
         let snapshot = listener.replica.snapshot();
-        let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
+        // Without a snapshot a good token cannot be told from a bad one.
+        let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
+        let access = Some(&*snapshot.access);
         let principal =
             listener
                 .authenticator
@@ -84,9 +93,17 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
     let interface = asked_interface(&head.uri)?;
     let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
     let input = input::parse(&body)?;
-    // Loaded anew: reading the body may have taken time, and the answer should not be older than it.
+    let source = if asks_for_validation(&head.headers)
+        && listener.replica.validate(listener.validation_budget).await
+    {
+        Some(Source::Validated)
+    } else {
+        None
+    };
+    // Loaded after the proof, and anew: what was waited for must not be answered from before.
     let snapshot = listener.replica.snapshot();
     let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
+    let source = source.unwrap_or(snapshot.source);
     let served = snapshot
         .environments
         .get(name)
@@ -96,7 +113,7 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
         flow_version: &input.flow_version,
     };
     let decision = decide(&served.compiled, &call, || Bucket::of(rand::rng().random()));
-    served.counters.count(decision.slot, decision.reason);
+    served.count(&decision, source);
     let interface = interface
         .filter(|number| served.compiled.has_interface(*number))
         .unwrap_or(decision.interface);
@@ -104,13 +121,44 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
         &served.compiled,
         &decision,
         interface,
-        Source::Live,
+        source,
     ))
 }
 
-/// The environment's name in a path that the router has matched.
+/// Whether the caller wants no answer from before its request: `Cache-Control: no-cache` or `max-age=0`, or the older
+/// `Pragma: no-cache` (RFC 9111, sections 5.2.1 and 5.4). The exported data action does.
+fn asks_for_validation(headers: &HeaderMap) -> bool {
+    let has = |header, wanted: &[&str]| {
+        headers
+            .get_all(header)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|directive| {
+                wanted
+                    .iter()
+                    .any(|wanted| directive.trim().eq_ignore_ascii_case(wanted))
+            })
+    };
+    has(CACHE_CONTROL, &["no-cache", "max-age=0"]) || has(PRAGMA, &["no-cache"])
+}
+
+/// Whether this is a request for a decision: what [`super::DecisionsService`] takes past the router.
+pub(super) fn is_decision<B>(request: &http::Request<B>) -> bool {
+    request.method() == Method::POST && !environment_name(request.uri()).is_empty()
+}
+
+/// The environment's name in the path of a decision; empty in any other path.
 fn environment_name(uri: &Uri) -> &str {
-    uri.path().split('/').nth(3).unwrap_or_default()
+    let name = uri.path().strip_prefix("/v1/environments/");
+    let name = name
+        .and_then(|rest| rest.strip_suffix("/decisions"))
+        .unwrap_or_default();
+    if name.bytes().any(|byte| byte == b'/') {
+        ""
+    } else {
+        name
+    }
 }
 
 fn asked_interface(uri: &Uri) -> Result<Option<InterfaceNumber>, Problem> {
@@ -193,7 +241,7 @@ struct DecisionAnswer {
     /// The revision decided by.
     #[schema(rename = "Revision")]
     revision: u64,
-    /// How fresh that revision is known to be: `live`.
+    /// How fresh that revision is known to be: `validated`, `live` or `last-good`.
     #[schema(rename = "Source")]
     source: String,
 }

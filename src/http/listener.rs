@@ -1,23 +1,31 @@
 //! Accepting connections, and letting go of them in an orderly way.
 
+use std::convert::Infallible;
 use std::time::Duration;
 
-use axum::Router;
+use axum::response::Response;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use tower::Service;
 
 /// How long requests that are being answered may take to finish once the process is on its way out.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `router` on `listener` until `stop`. Then nothing new is accepted, idle connections are closed, requests under way
+/// Serves `service` on `listener` until `stop`. Then nothing new is accepted, idle connections are closed, requests under way
 /// get [`DRAIN_TIME`] to finish, and what is left is cut.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+pub async fn serve<S>(listener: TcpListener, service: S, stop: CancellationToken)
+where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     let mut connections = http1::Builder::new();
     connections.timer(TokioTimer::new()).pipeline_flush(true);
     let graceful = GracefulShutdown::new();
@@ -33,7 +41,8 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                 }
             },
         };
-        serve_connection(stream, &connections, &router, &graceful);
+        let service = TowerToHyperService::new(service.clone());
+        serve_connection(stream, &connections, service, &graceful);
     }
     drop(listener);
     if tokio::time::timeout(DRAIN_TIME, graceful.shutdown())
@@ -44,16 +53,18 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     }
 }
 
-fn serve_connection(
+fn serve_connection<S>(
     stream: TcpStream,
     connections: &http1::Builder,
-    router: &Router,
+    service: TowerToHyperService<S>,
     graceful: &GracefulShutdown,
-) {
+) where
+    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
     // Answers are one small write each; waiting to fill a packet would only add latency. A socket that cannot be set is
     // about to fail anyway.
     let _ = stream.set_nodelay(true);
-    let service = TowerToHyperService::new(router.clone());
     let connection = graceful.watch(connections.serve_connection(TokioIo::new(stream), service));
     tokio::spawn(async move {
         if let Err(error) = connection.await {

@@ -3,12 +3,16 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use super::problem::{Kind, Problem};
 use super::{Listener, decisions};
 
 /// What the routes themselves cannot say.
@@ -18,6 +22,8 @@ use super::{Listener, decisions};
         title = "traffic-cop",
         description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. `/v1/environments/{environment}/decisions` is served by the decisions listener, everything else by the admin listener.",
     ),
+    // Named by a header, which does not collect what it names.
+    components(schemas(crate::domain::ids::IdempotencyKey)),
     modifiers(&Tokens),
     tags(
         (name = "decisions", description = "Asked by Genesys Cloud for every call"),
@@ -58,7 +64,17 @@ pub(super) fn split(
 
 /// The viewer at `/docs/`, the description at `/openapi.json`.
 pub(super) fn viewer(description: utoipa::openapi::OpenApi) -> Router {
-    SwaggerUi::new("/docs")
+    let viewer: Router = SwaggerUi::new("/docs")
         .url("/openapi.json", description)
-        .into()
+        .into();
+    viewer.layer(map_response(describe_absence))
+}
+
+/// The viewer says nothing but the status about files that it does not have.
+async fn describe_absence(response: Response) -> Response {
+    if response.status() == StatusCode::NOT_FOUND {
+        Problem::new(Kind::NotFound, "the viewer has no such file").into_response()
+    } else {
+        response
+    }
 }

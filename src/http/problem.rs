@@ -349,7 +349,7 @@ impl From<StoreError> for Problem {
         tracing::error!(%error, "a request failed on the store");
         Self::new(
             Kind::StoreUnavailable,
-            "the store did not answer as it should; calls are answered from memory meanwhile",
+            "the store did not answer as it should; nothing was changed, and calls are answered from memory meanwhile",
         )
     }
 }

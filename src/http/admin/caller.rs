@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::header::IF_MATCH;
+use http::header::{AUTHORIZATION, IF_MATCH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
-use crate::access::Principal;
+use crate::access::{Principal, Unauthenticated};
 use crate::control;
 use crate::domain::access::Scope;
 use crate::domain::ids::{IdempotencyKey, Reason, Revision};
@@ -26,13 +26,21 @@ impl FromRequestParts<Arc<Listener>> for Caller {
         parts: &mut Parts,
         listener: &Arc<Listener>,
     ) -> Result<Self, Problem> {
+        if !parts.headers.contains_key(AUTHORIZATION) {
+            // Anonymous callers may at most ask for decisions.
+            return Err(Unauthenticated.into());
+        }
         let snapshot = listener.replica.snapshot();
         let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
-        let principal =
-            listener
-                .authenticator
-                .authenticate(&parts.headers, access, &*listener.clock)?;
-        Ok(Self(Arc::clone(principal)))
+        let found = listener
+            .authenticator
+            .authenticate(&parts.headers, access, &*listener.clock);
+        match found {
+            Ok(principal) => Ok(Self(principal)),
+            // Before the first load a good token cannot be told from a bad one.
+            Err(_) if snapshot.is_none() => Err(Problem::not_ready()),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use super::MAX_BODY_BYTES;
 use super::caller::{Caller, require_if_match};
 use super::environments::environment_name;
+use super::extract::{Path, Query};
 use super::view::WriteView;
 use crate::control::Outcome;
 use crate::domain::Environment;
@@ -156,7 +157,7 @@ command!(
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `Caller::request` reads")]
-struct WriteHeaders {
+pub(super) struct WriteHeaders {
     /// The ETag of the state you have seen, or `*`. Not needed to create an environment or to roll back.
     #[param(rename = "If-Match", example = "*")]
     if_match: Option<String>,
@@ -186,6 +187,7 @@ impl Because {
 #[utoipa::path(
     delete,
     path = "/v1/environments/{environment}",
+    operation_id = "delete_environment",
     tag = "environments",
     summary = "Delete an environment; its history stays",
     params(("environment" = EnvironmentName, Path), WriteHeaders, Because),

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
+use super::extract::{Path, Query};
 use super::history;
 use super::view::{EnvironmentView, Freshness, with_etag};
 use crate::domain::access::Scope;
@@ -40,6 +41,7 @@ pub(super) struct FreshEnvironment {
 #[utoipa::path(
     get,
     path = "/v1/environments",
+    operation_id = "list_environments",
     tag = "environments",
     summary = "All environments that the token may read",
     responses(
@@ -85,6 +87,7 @@ pub(super) struct At {
 #[utoipa::path(
     get,
     path = "/v1/environments/{environment}",
+    operation_id = "show_environment",
     tag = "environments",
     summary = "One environment, as it is or as it was",
     params(("environment" = EnvironmentName, Path), At),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
 use super::environments::{environment_name, freshen, last_revision};
+use super::extract::{Path, Query};
 use super::view::EnvironmentView;
 use crate::domain::Environment;
 use crate::domain::access::Scope;
@@ -68,6 +69,7 @@ pub(super) struct Page {
 #[utoipa::path(
     get,
     path = "/v1/environments/{environment}/history",
+    operation_id = "list_history",
     tag = "environments",
     summary = "Who changed what, when and why",
     params(("environment" = EnvironmentName, Path), Page),

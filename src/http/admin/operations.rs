@@ -40,6 +40,7 @@ struct ReplicaView {
 #[utoipa::path(
     get,
     path = "/v1/replicas",
+    operation_id = "list_replicas",
     tag = "operations",
     summary = "The replicas that are alive",
     responses(
@@ -73,6 +74,7 @@ pub(super) async fn replicas(
 #[utoipa::path(
     get,
     path = "/v1/journal/verification",
+    operation_id = "verify_journal",
     tag = "operations",
     summary = "Read the whole journal and say what is wrong with it; may take minutes",
     responses(

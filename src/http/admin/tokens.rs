@@ -4,20 +4,21 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use rand::Rng;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::MAX_BODY_BYTES;
 use super::caller::Caller;
-use super::commands::Because;
+use super::commands::{Because, WriteHeaders};
 use super::environments::freshen;
+use super::extract::{Path, Query};
 use super::view::parts;
-use crate::access::token::{SECRET_BYTES, TokenText};
+use crate::access::token::TokenText;
 use crate::control::Outcome;
 use crate::domain::access::{Access, AccessCommand, Grant, Reach, Scope, Token, TokenId};
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason, Revision};
@@ -64,8 +65,15 @@ pub(super) struct TokenMembers {
     #[serde(default)]
     environments: Option<BTreeSet<EnvironmentName>>,
     /// When it stops working; never if left out.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "time")]
     expires_at: Option<Timestamp>,
+}
+
+/// A time, or null. Its own reader would quote what it cannot read.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    let time = text.map(|text| text.parse()).transpose();
+    time.map_err(|_| D::Error::custom("invalid time: expected one such as 2027-01-31T12:00:00Z"))
 }
 
 /// A new token, and why.
@@ -99,6 +107,7 @@ pub(super) struct TokenWriteView {
 #[utoipa::path(
     get,
     path = "/v1/tokens",
+    operation_id = "list_tokens",
     tag = "access",
     summary = "All tokens, without their texts",
     responses(
@@ -131,8 +140,10 @@ pub(super) async fn list(
 #[utoipa::path(
     post,
     path = "/v1/tokens",
+    operation_id = "create_token",
     tag = "access",
     summary = "Make a token; its text is shown this once",
+    params(WriteHeaders),
     request_body = TokenBody,
     responses(
         (status = 201, description = "Made", body = TokenWriteView),
@@ -150,9 +161,7 @@ pub(super) async fn create(
     let (head, body) = request.into_parts();
     let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
     let Write { reason, members } = Write::<TokenMembers>::parse(&body)?;
-    let mut secret = [0; SECRET_BYTES];
-    rand::rng().fill_bytes(&mut secret);
-    let text = TokenText::from_secret(secret);
+    let text = TokenText::draw();
     let name = members.name.clone();
     let command = AccessCommand::CreateToken {
         name: members.name,
@@ -203,9 +212,10 @@ pub(super) async fn create(
 #[utoipa::path(
     delete,
     path = "/v1/tokens/{id}",
+    operation_id = "revoke_token",
     tag = "access",
     summary = "Revoke a token",
-    params(("id" = TokenId, Path), Because),
+    params(("id" = TokenId, Path), WriteHeaders, Because),
     responses(
         (status = 200, description = "Revoked", body = TokenWriteView),
         (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),

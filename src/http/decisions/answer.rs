@@ -1,7 +1,5 @@
 //! The answer on the wire.
 
-use std::io::Write;
-
 use crate::domain::decision::{Compiled, Decision};
 use crate::domain::ids::InterfaceNumber;
 use crate::replica::Source;
@@ -39,11 +37,10 @@ pub(super) fn render(
     put(decision.reason.as_str());
     put("\",\"Source\":\"");
     put(source.as_str());
-    // Writing to memory cannot fail.
-    let _ = write!(
-        json,
-        "\",\"Schema_Version\":{interface},\"Revision\":{}}}",
-        environment.revision
-    );
+    put("\",\"Schema_Version\":");
+    put(itoa::Buffer::new().format(interface.0));
+    put(",\"Revision\":");
+    put(&environment.revision_text);
+    put("}");
     json
 }

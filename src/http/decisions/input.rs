@@ -17,12 +17,15 @@ pub(super) struct Input<'a> {
 
 /// Reads one JSON object whose known members are texts or null, none of its members twice.
 pub(super) fn parse(body: &[u8]) -> Result<Input<'_>, Problem> {
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = if error.is_data() {
-            "the body must be one JSON object in which Conversation_ID, Flow_Version, ANI and DNIS are texts, no member twice"
-        } else {
-            "the body does not read as JSON"
-        };
+    let no_json = || Problem::new(Kind::BadRequest, "the body does not read as JSON");
+    // Checked once for all of it; from bytes, the parser would check each text by itself.
+    let body = std::str::from_utf8(body).map_err(|_| no_json())?;
+    serde_json::from_str(body).map_err(|error| {
+        if !error.is_data() {
+            return no_json();
+        }
+        let detail = "the body must be one JSON object in which Conversation_ID, Flow_Version, ANI and DNIS are texts, no \
+                      member twice";
         Problem::new(Kind::BadRequest, detail)
     })
 }

@@ -1,3 +1,7 @@
-//! The `traffic-cop` command.
+//! The `traffic-cop` command: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    traffic_cop::cli::run()
+}

@@ -1,0 +1,290 @@
+//! The composition root: settings in, a running service out. The only place that picks the concrete clock, store, listeners
+//! and tasks.
+
+mod first_admin;
+mod sample;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::access::Authenticator;
+use crate::clock::{Clock, SystemClock};
+use crate::config::{LogFormat, ServeArgs};
+use crate::control::Control;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::http::{self, DecisionsService, Listener};
+use crate::replica::last_good::{self, Files};
+use crate::replica::{CatchUpError, Replica, tasks, validation};
+use crate::signals::Stop;
+use crate::store::Store;
+use crate::telemetry::Metrics;
+
+#[cfg(feature = "embedded")]
+use crate::store::embedded::Embedded;
+
+/// The embedded engine where it is built in; otherwise a type that nothing is made of.
+#[cfg(not(feature = "embedded"))]
+enum Embedded {}
+
+/// Runs the service until it is told to stop (SIGTERM or SIGINT).
+///
+/// # Errors
+/// The settings contradict each other, an address is taken, the data directory is in use, or the tables are missing. A store
+/// that is away is no error: the service waits for it.
+pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    // Before anyone is told that the process is there.
+    let stop = Stop::listen().context("cannot listen for signals")?;
+    start_logging(&args)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let metrics = Metrics::default();
+    let embedded = start_embedded(&args)?;
+    let _data_dir = if embedded.is_none() {
+        own_data_dir(&args)?
+    } else {
+        None
+    };
+    let keeps_files = embedded.is_some() || _data_dir.is_some();
+    let endpoint = args.store.endpoint(embedded.as_ref().map(embedded_url));
+    let store = Store::connect(&endpoint, metrics.store_requests.clone()).await;
+    prepare_tables(&store, embedded.is_some()).await?;
+
+    let replica = Arc::new(Replica::new(store, Arc::clone(&clock), metrics.clone()));
+    let files = keeps_files.then(|| Files::within(&args.store.data_dir));
+    let following = Following::start(&replica, files);
+    let control = Control::new(
+        Arc::clone(&replica),
+        Arc::clone(&clock),
+        metrics.clone(),
+        args.drain_time(),
+    );
+    if embedded.is_some() {
+        sample::create_in_empty_store(&replica, &control).await?;
+    }
+    let listener = Arc::new(Listener {
+        replica,
+        control,
+        authenticator: authenticator(&args, embedded.is_some())?,
+        clock,
+        metrics,
+        validation_budget: args.validation_budget(),
+        is_draining: AtomicBool::new(false),
+    });
+    load(&listener, &args).await?;
+
+    let decisions = bind(args.decisions, "decisions").await?;
+    let admin = bind(args.admin, "admin").await?;
+    greet(
+        &args,
+        decisions.local_addr()?,
+        admin.local_addr()?,
+        embedded.is_some(),
+    );
+    answer(listener, decisions, admin, stop).await;
+    following.end().await;
+    tracing::info!("stopped");
+    drop(embedded);
+    Ok(())
+}
+
+/// What a replica does by itself while the process runs.
+struct Following {
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+impl Following {
+    /// Starts from the last-good file, if files are kept and there is one, and follows the journal from then on.
+    fn start(replica: &Arc<Replica>, files: Option<Files>) -> Self {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        if let Some(files) = files {
+            replica.start_from(&files);
+            tasks.spawn(last_good::keep(Arc::clone(replica), files, stop.clone()));
+        }
+        tasks.spawn(tasks::poll(Arc::clone(replica), stop.clone()));
+        tasks.spawn(tasks::beat(Arc::clone(replica), stop.clone()));
+        tasks.spawn(validation::rounds(Arc::clone(replica), stop.clone()));
+        Self { tasks, stop }
+    }
+
+    async fn end(self) {
+        self.stop.cancel();
+        self.tasks.join_all().await;
+    }
+}
+
+/// Answers until a signal comes, then lets go in order: not ready, no new connections, answers finished.
+async fn answer(listener: Arc<Listener>, decisions: TcpListener, admin: TcpListener, stop: Stop) {
+    let stop_listening = CancellationToken::new();
+    let decisions_service = DecisionsService::new(Arc::clone(&listener));
+    let admin_router = http::admin_router(Arc::clone(&listener));
+    let mut serving = JoinSet::new();
+    serving.spawn(http::listener::serve(
+        decisions,
+        decisions_service,
+        stop_listening.clone(),
+    ));
+    serving.spawn(http::listener::serve(
+        admin,
+        admin_router,
+        stop_listening.clone(),
+    ));
+
+    stop.wait().await;
+    tracing::info!("stopping: finishing what is being answered");
+    listener.is_draining.store(true, Ordering::Relaxed);
+    stop_listening.cancel();
+    serving.join_all().await;
+}
+
+fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
+        .with_context(|| format!("--log {}", args.log))?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match args.log_format {
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+#[cfg(feature = "embedded")]
+fn start_embedded(args: &ServeArgs) -> anyhow::Result<Option<Embedded>> {
+    if !args.store.is_embedded() {
+        return Ok(None);
+    }
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    Embedded::start(&args.store.data_dir, any_port).map(Some)
+}
+
+#[cfg(feature = "embedded")]
+fn embedded_url(embedded: &Embedded) -> String {
+    embedded.url()
+}
+
+#[cfg(not(feature = "embedded"))]
+fn start_embedded(args: &ServeArgs) -> anyhow::Result<Option<Embedded>> {
+    if args.store.is_embedded() {
+        bail!(
+            "this binary has no embedded store; name the tables with --control-table and --region"
+        );
+    }
+    Ok(None)
+}
+
+#[cfg(not(feature = "embedded"))]
+fn embedded_url(embedded: &Embedded) -> String {
+    match *embedded {}
+}
+
+/// The data directory of a process whose store is elsewhere. It holds the last-good file, without which the service still
+/// serves; so a directory that cannot be written to is told and not needed.
+fn own_data_dir(args: &ServeArgs) -> anyhow::Result<Option<DataDir>> {
+    match DataDir::take(&args.store.data_dir) {
+        Ok(data_dir) => Ok(Some(data_dir)),
+        Err(in_use @ DataDirError::InUse(_)) => Err(in_use.into()),
+        Err(error) => {
+            tracing::warn!(%error, "no last-good file is kept: a restart while the store is away would find nothing to serve");
+            Ok(None)
+        }
+    }
+}
+
+/// The embedded store's tables are made here; anybody else's are theirs to make.
+async fn prepare_tables(store: &Store, is_embedded: bool) -> anyhow::Result<()> {
+    if is_embedded {
+        store
+            .create_tables()
+            .await
+            .context("cannot make the tables of the embedded store")?;
+        return Ok(());
+    }
+    match store.missing_tables().await {
+        Ok(missing) if missing.is_empty() => Ok(()),
+        Ok(missing) => bail!(
+            "missing tables: {}; `traffic-cop table create` makes them",
+            missing.join(", ")
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "cannot look for the tables; going on without");
+            Ok(())
+        }
+    }
+}
+
+fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenticator> {
+    let mut authenticator = Authenticator::default();
+    if let Some(token) = first_admin::token(args, is_embedded)? {
+        authenticator = authenticator.with_first_admin(&token);
+    }
+    if is_embedded && args.decisions.ip().is_loopback() {
+        authenticator = authenticator.with_anonymous_decisions();
+    }
+    Ok(authenticator)
+}
+
+/// The first load. A store that is away is waited for while the service runs; tokens that nobody has are an error, since
+/// nobody could ever ask anything.
+async fn load(listener: &Listener, args: &ServeArgs) -> anyhow::Result<()> {
+    match listener.replica.catch_up().await {
+        Ok(_) => {
+            let has_tokens = listener.replica.look(|follower| {
+                follower
+                    .access()
+                    .state()
+                    .is_some_and(|access| !access.tokens.is_empty())
+            });
+            if has_tokens == Some(false) && !listener.authenticator.has_first_admin() {
+                bail!(
+                    "there is no token yet, so nobody could use the service at {}; give the first admin token with \
+                     --admin-token-file or TRAFFIC_COP_ADMIN_TOKEN (make one with `traffic-cop token generate`)",
+                    args.decisions
+                );
+            }
+        }
+        Err(CatchUpError::Store(error)) => {
+            tracing::warn!(%error, "not ready: waiting for the store");
+        }
+        Err(CatchUpError::Journal(fault)) => tracing::error!(%fault, "not ready"),
+    }
+    Ok(())
+}
+
+async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
+    let listening = TcpListener::bind(address).await;
+    listening.with_context(|| {
+        format!("cannot listen for {what} on {address}; choose another address with --{what}")
+    })
+}
+
+/// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
+fn greet(args: &ServeArgs, decisions: SocketAddr, admin: SocketAddr, is_embedded: bool) {
+    let mut text = format!(
+        "decisions  http://{decisions}\nadmin      http://{admin}  (API documentation: http://{admin}/docs/)\n"
+    );
+    if is_embedded {
+        let directory = args.store.data_dir.display();
+        text += &format!(
+            "store      embedded, in {directory}/ (admin token: {})\n",
+            args.store.admin_token_file().display()
+        );
+        if args.decisions.ip().is_loopback() {
+            let conversation = uuid::Uuid::new_v4();
+            text += &format!(
+                "\nAnyone on this machine may ask for decisions. Try one:\n\n  curl -s http://{decisions}/v1/environments/{}/decisions \
+                 -H 'Content-Type: application/json' -d '{{\"Conversation_ID\":\"{conversation}\"}}'\n",
+                sample::NAME
+            );
+        }
+    }
+    // A closed standard output is no reason not to serve.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -1,0 +1,157 @@
+//! The command line: parses, calls the admin API, prints. It decides nothing: what a command means is `domain`'s, and
+//! whether it may happen is the server's.
+//!
+//! Every write goes one way: [`change`] turns a domain command into a request, [`write`] sends it until there is an answer,
+//! under one idempotency key. Every failure is an exit code and a problem document ([`failure`]), whoever noticed it.
+
+mod api;
+mod change;
+mod client;
+mod completions;
+mod confirm;
+mod connection;
+mod cutover;
+mod decide;
+mod env;
+mod exit;
+mod failure;
+mod flow;
+mod glance;
+mod history;
+mod journal;
+mod json;
+mod output;
+mod rollback;
+mod rollout;
+mod slot;
+#[cfg(feature = "embedded")]
+mod store;
+mod table;
+mod token;
+mod weight;
+mod write;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+use crate::config::ServeArgs;
+use exit::Exit;
+use failure::Failure;
+use output::Output;
+
+/// Decides which of two Genesys Cloud IVR flows, blue or green, takes each call.
+#[derive(Debug, Parser)]
+#[command(
+    name = "traffic-cop",
+    version,
+    after_help = exit::help()
+)]
+struct Cli {
+    /// Form of answers on standard output and of errors on standard error.
+    #[arg(
+        long,
+        global = true,
+        env = "TRAFFIC_COP_OUTPUT",
+        default_value = "table",
+        value_name = "FORM"
+    )]
+    output: Output,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the service.
+    Serve(Box<ServeArgs>),
+    /// The embedded store.
+    #[cfg(feature = "embedded")]
+    #[command(subcommand)]
+    Store(store::Store),
+    /// The tables in DynamoDB.
+    #[command(subcommand)]
+    Table(table::Table),
+    /// Environments: one controlled entry point each.
+    #[command(subcommand)]
+    Env(env::Env),
+    /// The slots of an environment: blue and green.
+    #[command(subcommand)]
+    Slot(slot::Slot),
+    /// Flow versions.
+    #[command(subcommand)]
+    Flow(flow::Flow),
+    /// Make the candidate active: it takes every new call.
+    Cutover(cutover::Cutover),
+    /// Take new calls away from the version that should not have them. Doing it twice is doing it once.
+    Rollback(rollback::Rollback),
+    /// Rollouts: planned ramps with a judge.
+    #[command(subcommand)]
+    Rollout(rollout::Rollout),
+    /// Set the share of new calls that goes to the candidate.
+    Weight(weight::SetWeight),
+    /// List what changed in an environment, the latest first.
+    History(history::History),
+    /// Ask which flow takes a call, as the Traffic Cop flow does.
+    Decide(decide::Decide),
+    /// Access tokens.
+    #[command(subcommand)]
+    Token(token::Token),
+    /// The journal that every change is written to.
+    #[command(subcommand)]
+    Journal(journal::Journal),
+    /// Print a script that completes these commands in a shell.
+    Completions(completions::Completions),
+}
+
+/// Carries out what the command line of this process asks for.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let exit = match carry_out(cli.verb, cli.output) {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            cli.output.print_failure(&failure);
+            failure.exit
+        }
+    };
+    exit.into()
+}
+
+fn carry_out(verb: Verb, output: Output) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(verb.run(output))
+}
+
+impl Verb {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        match self {
+            Self::Serve(args) => Ok(crate::app::serve(*args).await?),
+            #[cfg(feature = "embedded")]
+            Self::Store(store) => store.run(output).await,
+            Self::Table(table) => table.run(output).await,
+            Self::Env(env) => env.run(output).await,
+            Self::Slot(slot) => slot.run(output).await,
+            Self::Flow(flow) => flow.run(output).await,
+            Self::Cutover(cutover) => cutover.run(output).await,
+            Self::Rollback(rollback) => rollback.run(output).await,
+            Self::Rollout(rollout) => rollout.run(output),
+            Self::Weight(weight) => weight.run(output).await,
+            Self::History(history) => history.run(output).await,
+            Self::Decide(decide) => decide.run(output).await,
+            Self::Token(token) => token.run(output).await,
+            Self::Journal(journal) => journal.run(output).await,
+            Self::Completions(completions) => completions.run(),
+        }
+    }
+}
+
+/// Lets the store's warnings through to standard error in commands that work on it themselves.
+fn log_warnings() {
+    let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
+    log.with_writer(std::io::stderr).init();
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The answers of the admin API, as far as people are told about them.
+//!
+//! Lenient on purpose: a member that this binary does not know is passed over, and a closed set of the server is a text
+//! here, so a newer server can be asked with an older binary. `--output json` does not come by here at all.
+
+use serde::Deserialize;
+use serde_json::{Map, Number, Value};
+
+use crate::domain::slot::{BySlot, Slot};
+
+/// An environment.
+#[derive(Debug, Deserialize)]
+pub(super) struct Environment {
+    pub(super) environment: String,
+    pub(super) revision: u64,
+    pub(super) active: Slot,
+    pub(super) slots: BySlot<SlotState>,
+    pub(super) previously_active: Option<String>,
+    #[serde(default)]
+    pub(super) retired: Vec<Retired>,
+    pub(super) fault: Option<String>,
+    #[serde(default)]
+    pub(super) stale: bool,
+    #[serde(default)]
+    pub(super) age_ms: u64,
+}
+
+/// A slot of an environment.
+#[derive(Debug, Deserialize)]
+pub(super) struct SlotState {
+    pub(super) flow: Flow,
+    pub(super) status: String,
+    pub(super) flow_version: Option<FlowVersion>,
+    pub(super) claim: Option<Claim>,
+    /// Percent of new calls.
+    pub(super) share: Number,
+    pub(super) share_ended_at: Option<String>,
+}
+
+/// An Architect flow.
+#[derive(Debug, Deserialize)]
+pub(super) struct Flow {
+    pub(super) id: String,
+    pub(super) name: String,
+}
+
+/// What a slot holds.
+#[derive(Debug, Deserialize)]
+pub(super) struct FlowVersion {
+    pub(super) label: String,
+    pub(super) interface: u32,
+    pub(super) registered_at: String,
+    #[serde(default)]
+    pub(super) rolled_back: bool,
+    #[serde(default)]
+    pub(super) admits_own_calls: bool,
+}
+
+/// What a slot is reserved for.
+#[derive(Debug, Deserialize)]
+pub(super) struct Claim {
+    pub(super) flow_version: String,
+    pub(super) expires_at: String,
+}
+
+/// A flow version that no slot holds any more.
+#[derive(Debug, Deserialize)]
+pub(super) struct Retired {
+    pub(super) label: String,
+}
+
+/// Every environment.
+#[derive(Debug, Deserialize)]
+pub(super) struct Environments {
+    pub(super) environments: Vec<Environment>,
+    #[serde(default)]
+    pub(super) stale: bool,
+    #[serde(default)]
+    pub(super) age_ms: u64,
+}
+
+/// What came of a change of an environment.
+#[derive(Debug, Deserialize)]
+pub(super) struct Written {
+    pub(super) outcome: String,
+    pub(super) because: Option<String>,
+    pub(super) revision: u64,
+    pub(super) state: Option<Environment>,
+    pub(super) notice: Option<String>,
+}
+
+/// Some of an environment's changes, the latest first.
+#[derive(Debug, Deserialize)]
+pub(super) struct History {
+    pub(super) entries: Vec<Entry>,
+    pub(super) next_before: Option<u64>,
+}
+
+/// One change.
+#[derive(Debug, Deserialize)]
+pub(super) struct Entry {
+    pub(super) revision: u64,
+    pub(super) action: String,
+    pub(super) actor: String,
+    pub(super) reason: String,
+    pub(super) at: String,
+    pub(super) state: Option<Environment>,
+}
+
+/// Every token.
+#[derive(Debug, Deserialize)]
+pub(super) struct Tokens {
+    pub(super) tokens: Vec<Token>,
+}
+
+/// A token, without its text.
+#[derive(Debug, Deserialize)]
+pub(super) struct Token {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) scopes: Vec<String>,
+    /// `None` is every environment.
+    pub(super) environments: Option<Vec<String>>,
+    pub(super) created_at: String,
+    pub(super) expires_at: Option<String>,
+}
+
+/// A token that was made, or had been made before.
+#[derive(Debug, Deserialize)]
+pub(super) struct NewToken {
+    /// Its text; `None` if it had been made before.
+    pub(super) token: Option<String>,
+    pub(super) id: String,
+    pub(super) notice: Option<String>,
+}
+
+/// What came of a change of the tokens.
+#[derive(Debug, Deserialize)]
+pub(super) struct TokenWritten {
+    pub(super) outcome: String,
+    pub(super) notice: Option<String>,
+}
+
+/// What a verification of the journal found.
+#[derive(Debug, Deserialize)]
+pub(super) struct Verification {
+    pub(super) entries: u64,
+    pub(super) head: u64,
+    pub(super) head_hash: String,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Something that should not be so.
+#[derive(Debug, Deserialize)]
+pub(super) struct Finding {
+    pub(super) sequence: u64,
+    pub(super) problem: String,
+}
+
+/// Which flow takes a call. The casing is that of the data action.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Decision {
+    #[serde(rename = "Active_Flow_ID")]
+    pub(super) active_flow_id: String,
+    #[serde(rename = "Active_Flow_Name")]
+    pub(super) active_flow_name: String,
+    pub(super) slot: String,
+    #[serde(rename = "Flow_Version")]
+    pub(super) flow_version: String,
+    pub(super) reason: String,
+    pub(super) revision: u64,
+    pub(super) source: String,
+    /// The members that are not for a glance, and the variables of the interface.
+    #[serde(flatten)]
+    pub(super) others: Map<String, Value>,
+}

@@ -1,0 +1,165 @@
+//! The one way in which commands change an environment.
+
+use clap::Args;
+use http::Method;
+use serde_json::Value;
+
+use super::api::{Environment, Written};
+use super::client::Client;
+use super::connection::AdminArgs;
+use super::failure::Failure;
+use super::glance;
+use super::output::Output;
+use super::write::{Write, WriteArgs};
+use crate::domain::ids::{EnvironmentName, Reason, Revision};
+use crate::domain::{Action as _, Command};
+
+/// The environment to change, and by what right.
+#[derive(Debug, Args)]
+pub(super) struct Target {
+    /// The environment.
+    #[arg(value_name = "ENVIRONMENT")]
+    pub(super) environment: EnvironmentName,
+    #[command(flatten)]
+    write: WriteArgs,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+impl Target {
+    /// Carries out a command that depends on nothing that was seen before, and prints what came of it.
+    pub(super) async fn execute(self, command: Command, output: Output) -> Result<(), Failure> {
+        let client = self.admin.client()?;
+        self.send(&client, command, None, output).await
+    }
+
+    async fn send(
+        &self,
+        client: &Client,
+        command: Command,
+        if_match: Option<Revision>,
+        output: Output,
+    ) -> Result<(), Failure> {
+        let (method, action) = route(&command);
+        let mut segments = vec!["v1", "environments", self.environment.as_str()];
+        segments.extend(action);
+        let mut url = client.url(&segments);
+        let body = if method == Method::DELETE {
+            url.query_pairs_mut()
+                .append_pair("reason", self.write.reason.as_str());
+            None
+        } else {
+            Some(body(&command, &self.write.reason))
+        };
+        let key = self.write.key();
+        let write = Write {
+            method,
+            url,
+            body,
+            if_match,
+            key,
+        };
+        let answer = client.write(&write).await?;
+        output.print(&answer, |written: Written| {
+            describe(&self.environment, &written)
+        })
+    }
+}
+
+/// A change of an environment as it was last seen.
+#[derive(Debug, Args)]
+pub(super) struct Change {
+    #[command(flatten)]
+    pub(super) target: Target,
+    /// Revision that the change is meant for; another one refuses it. Read just before if left out.
+    #[arg(long, value_name = "REVISION")]
+    if_match: Option<u64>,
+}
+
+impl Change {
+    /// Carries out the command and prints what came of it.
+    pub(super) async fn execute(self, command: Command, output: Output) -> Result<(), Failure> {
+        let client = self.target.admin.client()?;
+        let if_match = match self.if_match {
+            Some(revision) => Some(Revision(revision)),
+            // A rescue depends on nothing that was seen, and must not wait for a look.
+            None if command.is_rescue() => None,
+            None => Some(current_revision(&client, &self.target.environment).await?),
+        };
+        self.target.send(&client, command, if_match, output).await
+    }
+}
+
+async fn current_revision(
+    client: &Client,
+    environment: &EnvironmentName,
+) -> Result<Revision, Failure> {
+    let url = client.url(&["v1", "environments", environment.as_str()]);
+    let environment: Environment = client.get(url).await?.read()?;
+    Ok(Revision(environment.revision))
+}
+
+/// The method of a command, and the last part of its path.
+fn route(command: &Command) -> (Method, Option<&'static str>) {
+    let action = match command {
+        Command::Create(_) => return (Method::PUT, None),
+        Command::Delete(_) => return (Method::DELETE, None),
+        Command::Register(_) => "register",
+        Command::Claim(_) => "claim",
+        Command::Release(_) => "release",
+        Command::Rebind(_) => "rebind",
+        Command::Cutover(_) => "cutover",
+        Command::Rollback(_) => "rollback",
+        Command::SetWeight(_) => "weight",
+    };
+    (Method::POST, Some(action))
+}
+
+/// The members of the command, and the reason beside them.
+fn body(command: &Command, reason: &Reason) -> Value {
+    // A command is a tag with members of texts and numbers: always an object in an object.
+    let tagged = serde_json::to_value(command).expect("a command as JSON");
+    let members = tagged.as_object().and_then(|tagged| tagged.values().next());
+    let mut body = members
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
+    body.insert("reason".to_owned(), Value::String(reason.to_string()));
+    Value::Object(body)
+}
+
+/// What came of a change, and what callers get now.
+fn describe(environment: &EnvironmentName, written: &Written) -> String {
+    let revision = written.revision;
+    let because = written
+        .because
+        .as_deref()
+        .map(|because| because.replace('-', " "));
+    let mut lines = vec![match (written.outcome.as_str(), because) {
+        ("committed", _) if written.state.is_none() => {
+            format!("done: {environment} is deleted (revision {revision})")
+        }
+        ("committed", _) => "done".to_owned(),
+        ("repeated", _) => format!(
+            "done before under this idempotency key, as revision {revision}; what it led to then may have changed since"
+        ),
+        ("unchanged", Some(because)) => format!("nothing to change: {because}"),
+        (outcome, _) => format!("{outcome}: {environment} is at revision {revision}"),
+    }];
+    lines.extend(
+        written
+            .notice
+            .iter()
+            .map(|notice| format!("note: {notice}")),
+    );
+    lines.extend(
+        written
+            .state
+            .iter()
+            .map(|state| format!("\n{}", glance::environment(state))),
+    );
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Where the listeners are and what lets us in.
+
+use std::fmt;
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::Context as _;
+use clap::Args;
+use http::header::HeaderValue;
+use reqwest::Url;
+
+use super::client::Client;
+use super::failure::Failure;
+use crate::config::{Secret, admin_token_file};
+
+/// Where the help lists these. Per argument: a heading for what follows would swallow the next struct's arguments.
+pub(super) const HEADING: &str = "Connection";
+
+/// How to reach the admin API.
+#[derive(Debug, Args)]
+pub(super) struct AdminArgs {
+    /// URL of the admin listener.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_SERVER",
+        default_value = "http://127.0.0.1:8081",
+        value_name = "URL",
+        help_heading = HEADING
+    )]
+    server: BaseUrl,
+    #[command(flatten)]
+    token: TokenArgs,
+}
+
+impl AdminArgs {
+    /// A client of the admin API.
+    pub(super) fn client(&self) -> Result<Client, Failure> {
+        Client::new(&self.server, &self.token)
+    }
+}
+
+/// Where the token comes from: the first of these that is given.
+#[derive(Debug, Args)]
+pub(super) struct TokenArgs {
+    /// Access token; better given by the environment than on a command line that others can read.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_TOKEN",
+        hide_env_values = true,
+        value_name = "TOKEN",
+        help_heading = HEADING
+    )]
+    token: Option<Secret>,
+    /// File with the access token.
+    #[arg(long, env = "TRAFFIC_COP_TOKEN_FILE", value_name = "FILE", help_heading = HEADING)]
+    token_file: Option<PathBuf>,
+    /// Data directory of a server on this host, whose first admin token is used if no other is given.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DATA_DIR",
+        default_value = "data",
+        value_name = "DIR",
+        help_heading = HEADING
+    )]
+    data_dir: PathBuf,
+}
+
+impl TokenArgs {
+    /// The `Authorization` header for `server`.
+    pub(super) fn authorization(&self, server: &BaseUrl) -> Result<Option<HeaderValue>, Failure> {
+        let Some(token) = self.find(server)? else {
+            return Ok(None);
+        };
+        let header = HeaderValue::from_str(&format!("Bearer {}", token.reveal().trim()));
+        let mut header = header.map_err(|_| {
+            Failure::usage("the token has characters that no token has; is it the right file?")
+        })?;
+        header.set_sensitive(true);
+        Ok(Some(header))
+    }
+
+    /// The token in the data directory belongs to the server on this host: no other server gets to see it.
+    fn find(&self, server: &BaseUrl) -> anyhow::Result<Option<Secret>> {
+        let is_given = |token: &&Secret| !token.reveal().trim().is_empty();
+        if let Some(token) = self.token.as_ref().filter(is_given) {
+            return Ok(Some(token.clone()));
+        }
+        if let Some(file) = &self.token_file {
+            let text = fs::read_to_string(file)
+                .with_context(|| format!("cannot read the token file {}", file.display()))?;
+            return Ok(Some(Secret::from(text)));
+        }
+        if !server.is_loopback() {
+            return Ok(None);
+        }
+        // A file that is missing, or somebody else's, is no token: some requests need none.
+        let text = fs::read_to_string(admin_token_file(&self.data_dir)).ok();
+        Ok(text.map(Secret::from))
+    }
+}
+
+/// URL of a listener: `http` or `https`, with a host, perhaps with a path that a proxy in front of it asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BaseUrl(Url);
+
+/// A text is not the URL of a listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an http or https URL, such as http://127.0.0.1:8081")]
+pub(super) struct InvalidBaseUrl;
+
+impl FromStr for BaseUrl {
+    type Err = InvalidBaseUrl;
+
+    fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
+        let url: Url = text.parse().map_err(|_| InvalidBaseUrl)?;
+        if matches!(url.scheme(), "http" | "https") && url.has_host() {
+            Ok(Self(url))
+        } else {
+            Err(InvalidBaseUrl)
+        }
+    }
+}
+
+impl fmt::Display for BaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_str().trim_end_matches('/'))
+    }
+}
+
+impl BaseUrl {
+    /// The URL of a resource. Segments are escaped, so none of them can lead elsewhere.
+    pub(super) fn join(&self, segments: &[&str]) -> Url {
+        let mut url = self.0.clone();
+        url.path_segments_mut()
+            // `from_str` lets only URLs with a host through, and those have a path.
+            .expect("an http URL has a path")
+            .pop_if_empty()
+            .extend(segments);
+        url
+    }
+
+    /// Whether the server is on this host.
+    pub(super) fn is_loopback(&self) -> bool {
+        let host = self.0.host_str().unwrap_or_default();
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        host == "localhost"
+            || address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether TLS is spoken.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.0.scheme() == "https"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(directory: &std::path::Path) -> TokenArgs {
+        TokenArgs {
+            token: None,
+            token_file: None,
+            data_dir: directory.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_base_url_needs_a_scheme_and_keeps_its_path() {
+        for bad in [
+            "",
+            "127.0.0.1:8081",
+            "localhost:8081",
+            "ftp://x",
+            "mailto:a@b.c",
+        ] {
+            assert_eq!(bad.parse::<BaseUrl>(), Err(InvalidBaseUrl), "{bad}");
+        }
+        for (base, joined) in [
+            ("http://localhost:8081", "http://localhost:8081/v1/tokens"),
+            ("https://x.example/cop/", "https://x.example/cop/v1/tokens"),
+        ] {
+            let base: BaseUrl = base.parse().unwrap();
+            assert_eq!(base.join(&["v1", "tokens"]).as_str(), joined);
+        }
+    }
+
+    #[test]
+    fn a_segment_cannot_lead_elsewhere() {
+        let base: BaseUrl = "http://localhost".parse().unwrap();
+        let url = base.join(&["v1", "tokens", "a/b?c#d"]);
+        assert_eq!(url.as_str(), "http://localhost/v1/tokens/a%2Fb%3Fc%23d");
+    }
+
+    #[test]
+    fn the_token_of_the_data_directory_is_for_this_host_only() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(admin_token_file(directory.path()), "tc_secret\n").unwrap();
+        let authorization = |server: &str| {
+            tokens(directory.path())
+                .authorization(&server.parse().unwrap())
+                .unwrap()
+        };
+        for here in ["http://127.0.0.1:8081", "http://localhost", "https://[::1]"] {
+            assert_eq!(authorization(here).unwrap(), "Bearer tc_secret", "{here}");
+        }
+        for elsewhere in ["http://10.0.0.1", "https://localhost.example"] {
+            assert_eq!(authorization(elsewhere), None, "{elsewhere}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_is_given_comes_first_and_an_empty_one_is_none() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        fs::write(&file, "tc_file").unwrap();
+        let server = "https://x.example".parse().unwrap();
+        let mut args = tokens(directory.path());
+        args.token_file = Some(file);
+        args.token = Some(Secret::from("tc_given".to_owned()));
+        assert_eq!(
+            args.authorization(&server).unwrap().unwrap(),
+            "Bearer tc_given"
+        );
+        args.token = Some(Secret::from(String::new()));
+        assert_eq!(
+            args.authorization(&server).unwrap().unwrap(),
+            "Bearer tc_file"
+        );
+    }
+}

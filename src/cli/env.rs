@@ -1,0 +1,185 @@
+//! `env create`, `env list`, `env show` and `env delete`.
+
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+
+use super::api::{Environment, Environments};
+use super::change::{Change, Target};
+use super::confirm::Confirmation;
+use super::connection::AdminArgs;
+use super::failure::Failure;
+use super::flow::parse_flow;
+use super::glance;
+use super::output::Output;
+use crate::domain::command;
+use crate::domain::ids::{EnvironmentName, InterfaceNumber, VersionLabel};
+use crate::domain::slot::{BySlot, Slot};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Env {
+    /// Bring an environment into being, with one slot active and the other empty.
+    Create(Box<Create>),
+    /// List every environment.
+    List(List),
+    /// Show what callers of an environment get, and why.
+    Show(Show),
+    /// Remove an environment. Its history stays.
+    Delete(Delete),
+}
+
+/// Arguments of `env create`.
+#[derive(Debug, Args)]
+pub(super) struct Create {
+    #[command(flatten)]
+    target: Target,
+    /// The flow that the blue slot is bound to.
+    #[arg(long, value_name = "ID=NAME", value_parser = parse_flow)]
+    blue_flow: command::Flow,
+    /// The flow that the green slot is bound to.
+    #[arg(long, value_name = "ID=NAME", value_parser = parse_flow)]
+    green_flow: command::Flow,
+    /// Label of the flow version that the active slot holds.
+    #[arg(long, value_name = "LABEL")]
+    flow_version: VersionLabel,
+    /// The slot that takes calls from the start, blue or green.
+    #[arg(long, default_value_t = Slot::Blue, value_name = "SLOT")]
+    active: Slot,
+    /// Number of that version's interface; 0 is none.
+    #[arg(long, default_value_t = 0, value_name = "NUMBER")]
+    interface: u32,
+}
+
+/// Arguments of `env list`.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Arguments of `env show`.
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    /// The environment.
+    #[arg(value_name = "ENVIRONMENT")]
+    environment: EnvironmentName,
+    /// As it was at this revision, or at this time, such as 2026-11-23T02:00:00Z.
+    #[arg(long, value_name = "REVISION|TIME")]
+    at: Option<Moment>,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+/// Arguments of `env delete`.
+#[derive(Debug, Args)]
+pub(super) struct Delete {
+    #[command(flatten)]
+    change: Change,
+    #[command(flatten)]
+    confirmation: Confirmation,
+}
+
+/// A point in an environment's history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Revision(u64),
+    Time(Timestamp),
+}
+
+impl FromStr for Moment {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let revision = text.parse().map(Self::Revision);
+        revision
+            .or_else(|_| text.parse().map(Self::Time))
+            .map_err(|_| {
+                "expected a revision, or a time with its offset, such as 2026-11-23T02:00:00Z"
+                    .to_owned()
+            })
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Revision(revision) => revision.fmt(f),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
+}
+
+impl Env {
+    pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
+        match self {
+            Self::Create(create) => create.run(output).await,
+            Self::List(list) => list.run(output).await,
+            Self::Show(show) => show.run(output).await,
+            Self::Delete(delete) => delete.run(output).await,
+        }
+    }
+}
+
+impl Create {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        let create = command::Create {
+            flows: BySlot {
+                blue: self.blue_flow,
+                green: self.green_flow,
+            },
+            active: self.active,
+            flow_version: self.flow_version,
+            interface: InterfaceNumber(self.interface),
+        };
+        self.target.execute(create.into(), output).await
+    }
+}
+
+impl List {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        let client = self.admin.client()?;
+        let answer = client.get(client.url(&["v1", "environments"])).await?;
+        output.print(&answer, |all: Environments| glance::environments(&all))
+    }
+}
+
+impl Show {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        let client = self.admin.client()?;
+        let mut url = client.url(&["v1", "environments", self.environment.as_str()]);
+        if let Some(moment) = self.at {
+            url.query_pairs_mut().append_pair("at", &moment.to_string());
+        }
+        let answer = client.get(url).await?;
+        output.print(&answer, |environment: Environment| {
+            glance::environment(&environment)
+        })
+    }
+}
+
+impl Delete {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        self.confirmation.obtain(&format!(
+            "deleting {} leaves its callers without decisions",
+            self.change.target.environment
+        ))?;
+        let delete = command::Delete {};
+        self.change.execute(delete.into(), output).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_a_revision_or_a_time() {
+        assert_eq!("17".parse(), Ok(Moment::Revision(17)));
+        let time: Moment = "2026-11-23T04:00:00+02:00".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-11-23T02:00:00Z");
+        for bad in ["", "-1", "yesterday", "2026-11-23", "2026-11-23T02:00:00"] {
+            assert!(bad.parse::<Moment>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The command line as a whole: what parses, what does not, what the help promises.
+
+use clap::{CommandFactory as _, Parser as _};
+
+use super::{Cli, Verb};
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("traffic-cop").chain(line.split_whitespace()))
+}
+
+#[test]
+fn the_definition_of_the_command_line_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_subcommand_parses_with_what_its_help_asks_for() {
+    for line in [
+        "serve --data-dir d --drain-minutes 5",
+        "table create --region eu-central-1",
+        "env create Main --blue-flow a=A --green-flow b=B --flow-version 1 --reason new",
+        "env list --server https://admin.example",
+        "env show Main --at 7",
+        "env delete Main --yes --reason gone",
+        "slot claim Main --flow-version 2 --expires-in-minutes 30 --reason r",
+        "slot release Main --nothing-published --reason r --if-match 3",
+        "slot rebind Main --slot green --flow c=C --reason r",
+        "flow register Main --flow-version 2 --slot green --interface 4 --reason r",
+        "cutover Main --to green --reason r",
+        "rollback Main",
+        "weight Main 12.5 --reason r --idempotency-key build-1",
+        "history Main --limit 5 --before 9",
+        "decide Main --conversation-id c --interface 2 --ani +4930 --dnis +4940 --flow-version 1",
+        "token generate",
+        "token create pipeline --scope read,operate --environment Main --reason r",
+        "token list",
+        "token revoke 9f86d081884c7d65 --reason r",
+        "journal verify --output json",
+        "journal recover --reason r --yes",
+        "completions bash",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "embedded")]
+fn a_binary_with_the_embedded_store_can_serve_it() {
+    assert!(parse("store serve --address 127.0.0.1:9000").is_ok());
+}
+
+#[test]
+fn what_is_not_well_formed_is_refused_before_anything_is_sent() {
+    for line in [
+        "",
+        "weight Main 5",
+        "weight Main 100.01 --reason r",
+        "weight Ma/in 5 --reason r",
+        "cutover Main --to red --reason r",
+        "cutover Main",
+        "slot claim Main --flow-version 2 --expires-in-minutes 0 --reason r",
+        "slot claim Main --flow-version 2 --expires-in-minutes 1441 --reason r",
+        "env create Main --blue-flow a --green-flow b=B --flow-version 1 --reason r",
+        "env show Main --at yesterday",
+        "env list --server 127.0.0.1:8081",
+        "token create pipeline --reason r",
+        "token create pipeline --scope everything --reason r",
+        "weight Main 5 --reason r --output yaml",
+    ] {
+        let error = parse(line).expect_err(line);
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn a_rollback_needs_nothing_but_the_environment() {
+    let cli = parse("rollback Main").unwrap();
+    assert!(matches!(cli.verb, Verb::Rollback(_)));
+    assert!(format!("{:?}", cli.verb).contains("reason: Reason(\"rollback\")"));
+    let cli = parse("rollback Main --keep-calls --reason because --if-match 4").unwrap();
+    assert!(format!("{:?}", cli.verb).contains("reason: Reason(\"because\")"));
+}
+
+#[test]
+fn debug_output_does_not_show_the_token() {
+    let cli = parse("env list --token tc_secret").unwrap();
+    assert!(!format!("{cli:?}").contains("tc_secret"));
+}
+
+#[test]
+fn the_help_ends_with_the_exit_codes() {
+    let help = Cli::command().render_long_help().to_string();
+    assert!(help.contains("Exit codes:\n  0  done\n"), "{help}");
+}
+
+#[test]
+fn only_what_is_about_the_connection_is_listed_there() {
+    let mut command = Cli::command();
+    command.build();
+    let rollback = command.find_subcommand("rollback").unwrap();
+    let connection = rollback
+        .get_arguments()
+        .filter(|argument| argument.get_help_heading() == Some(super::connection::HEADING));
+    let ids: Vec<_> = connection
+        .map(|argument| argument.get_id().as_str())
+        .collect();
+    assert_eq!(ids, ["server", "token", "token_file", "data_dir"]);
+}

@@ -1,0 +1,28 @@
+//! `weight`.
+
+use clap::Args;
+
+use super::change::Change;
+use super::failure::Failure;
+use super::output::Output;
+use crate::domain::command;
+use crate::domain::weight::Weight;
+
+/// Arguments of `weight`.
+#[derive(Debug, Args)]
+pub(super) struct SetWeight {
+    #[command(flatten)]
+    change: Change,
+    /// Percent of new calls for the candidate, 0 to 100, at most two decimals.
+    #[arg(value_name = "PERCENT")]
+    weight: Weight,
+}
+
+impl SetWeight {
+    pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
+        let weight = command::SetWeight {
+            weight: self.weight,
+        };
+        self.change.execute(weight.into(), output).await
+    }
+}

@@ -1,0 +1,230 @@
+//! Settings: flags with environment variables, parsed once, and nothing else.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use crate::store::connection::Endpoint;
+
+/// Where the tables are. Without any of these the embedded store in the data directory is used.
+#[derive(Debug, Clone, Args)]
+pub struct StoreArgs {
+    /// Directory of the embedded store, the first admin token and files that outlive a restart.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DATA_DIR",
+        default_value = "data",
+        value_name = "DIR",
+        help_heading = "Store"
+    )]
+    pub data_dir: PathBuf,
+    /// Name of the control table. Naming it selects DynamoDB instead of the embedded store.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_CONTROL_TABLE",
+        value_name = "NAME",
+        help_heading = "Store"
+    )]
+    pub control_table: Option<String>,
+    /// Name of the evidence table.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_EVIDENCE_TABLE",
+        default_value = "Deployment_Evidence",
+        value_name = "NAME",
+        help_heading = "Store"
+    )]
+    pub evidence_table: String,
+    /// AWS region of the tables. Naming it selects DynamoDB instead of the embedded store.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_REGION",
+        value_name = "REGION",
+        help_heading = "Store"
+    )]
+    pub region: Option<String>,
+    /// URL of a DynamoDB-compatible endpoint, such as that of `traffic-cop store serve`.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_ENDPOINT_URL",
+        value_name = "URL",
+        help_heading = "Store"
+    )]
+    pub endpoint_url: Option<String>,
+}
+
+impl StoreArgs {
+    /// Whether the embedded store is meant.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.control_table.is_none() && self.region.is_none() && self.endpoint_url.is_none()
+    }
+
+    /// The endpoint these settings name; `embedded` is the URL of the embedded store where that is meant.
+    #[must_use]
+    pub fn endpoint(&self, embedded: Option<String>) -> Endpoint {
+        Endpoint {
+            url: embedded.or_else(|| self.endpoint_url.clone()),
+            region: self.region.clone(),
+            control_table: self
+                .control_table
+                .clone()
+                .unwrap_or_else(|| "Deployment_Control".to_owned()),
+            evidence_table: self.evidence_table.clone(),
+        }
+    }
+
+    /// File with the first admin token that `serve` makes beside an embedded store, and that the CLI reads.
+    #[must_use]
+    pub fn admin_token_file(&self) -> PathBuf {
+        admin_token_file(&self.data_dir)
+    }
+}
+
+/// File with the first admin token in the data directory `data_dir`.
+#[must_use]
+pub fn admin_token_file(data_dir: &Path) -> PathBuf {
+    data_dir.join("admin-token")
+}
+
+/// Settings of `traffic-cop serve`.
+#[derive(Debug, Clone, Args)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub store: StoreArgs,
+    /// Address of the decisions listener: decisions and health, for Genesys.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DECISIONS",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS"
+    )]
+    pub decisions: SocketAddr,
+    /// Address of the admin listener: admin API, documentation, metrics. Never expose it to the internet.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_ADMIN",
+        default_value = "127.0.0.1:8081",
+        value_name = "ADDRESS"
+    )]
+    pub admin: SocketAddr,
+    /// File with the first admin token. The embedded store makes one in its data directory.
+    #[arg(long, env = "TRAFFIC_COP_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub admin_token_file: Option<PathBuf>,
+    /// The first admin token itself; better given by the environment than on a command line that others can read.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_ADMIN_TOKEN",
+        hide_env_values = true,
+        conflicts_with = "admin_token_file",
+        value_name = "TOKEN"
+    )]
+    pub admin_token: Option<Secret>,
+    /// Minutes without new calls after which a slot counts as drained and may be claimed.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DRAIN_MINUTES",
+        default_value_t = 30,
+        value_name = "MINUTES"
+    )]
+    pub drain_minutes: u32,
+    /// Milliseconds that a decision asked for with `Cache-Control: no-cache` may wait for the proof that it is the latest;
+    /// past that it is answered from memory and says so.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_VALIDATION_BUDGET_MS",
+        default_value_t = 25,
+        value_name = "MS"
+    )]
+    pub validation_budget_ms: u16,
+    /// Form of the log on standard error.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORM"
+    )]
+    pub log_format: LogFormat,
+    /// What is logged, as in `info` or `traffic_cop=debug`.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_LOG",
+        default_value = "info",
+        value_name = "FILTER"
+    )]
+    pub log: String,
+}
+
+impl ServeArgs {
+    /// How long a decision may wait for the proof that it is the latest.
+    #[must_use]
+    pub fn validation_budget(&self) -> Duration {
+        Duration::from_millis(self.validation_budget_ms.into())
+    }
+
+    /// Time without new calls after which a slot counts as drained.
+    #[must_use]
+    pub fn drain_time(&self) -> Duration {
+        Duration::from_secs(60 * u64::from(self.drain_minutes))
+    }
+}
+
+/// Settings of `traffic-cop store serve`.
+#[derive(Debug, Clone, Args)]
+pub struct StoreServeArgs {
+    /// Directory of the embedded store.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DATA_DIR",
+        default_value = "data",
+        value_name = "DIR"
+    )]
+    pub data_dir: PathBuf,
+    /// Address to serve it on. The engine takes any credentials, so only loopback addresses are accepted.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_STORE_ADDRESS",
+        default_value = "127.0.0.1:8000",
+        value_name = "ADDRESS"
+    )]
+    pub address: SocketAddr,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// A text that `Debug` does not show.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}

@@ -155,7 +155,7 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "TRAFFIC_COP_LOG",
-        default_value = "info",
+        default_value = "info,dynoxide=error",
         value_name = "FILTER"
     )]
     pub log: String,

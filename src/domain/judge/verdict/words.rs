@@ -26,7 +26,7 @@ impl fmt::Display for Verdict {
         match self.decisions.level() {
             Level::Sound => f.write_str("split as set")?,
             Level::Pause | Level::Abort => {
-                write!(f, "calls are not split as set: {}", self.decisions)?
+                write!(f, "calls are not split as set: {}", self.decisions)?;
             }
         }
         if self.reports.level() > Level::Sound {

@@ -124,7 +124,7 @@ fn main() {
 
     let state = environment("5");
     criterion.bench_function("compile", |bencher| {
-        bencher.iter(|| compile(black_box(&state)))
+        bencher.iter(|| compile(black_box(&state)));
     });
     criterion.final_summary();
 }

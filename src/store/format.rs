@@ -106,7 +106,8 @@ impl<S: Stored> Document<S> {
             .map(Operation::try_from)
             .collect::<Result<_, _>>()
             .map_err(malformed)?;
-        let wire: Option<S::Wire> = serde_json::from_value(member(S::MEMBER)?).map_err(malformed)?;
+        let wire: Option<S::Wire> =
+            serde_json::from_value(member(S::MEMBER)?).map_err(malformed)?;
         let state = wire.map(S::from_wire).transpose()?;
         Ok(Self {
             format,

@@ -234,7 +234,7 @@ mod tests {
     fn e_values_read_well() {
         let shown = |e: f64| EValue::from_ln(libm::log(e)).to_string();
         assert_eq!(
-            [0.023, 0.5, 3.14, 20.0, 412.3, 8.1e12].map(shown),
+            [0.023, 0.5, 3.12, 20.0, 412.3, 8.1e12].map(shown),
             ["0.02", "0.5", "3.1", "20", "412", "8.1e12"]
         );
         assert_eq!(EValue::line(Percent::whole(5)).to_string(), "20");

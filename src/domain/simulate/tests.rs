@@ -63,7 +63,7 @@ fn the_same_seed_gives_the_same_report() {
 fn progress_is_told_after_each_run() {
     let mut told = Vec::new();
     simulate(&canary("5", "100", 600), 4, &mut rng(), |done| {
-        told.push(done)
+        told.push(done);
     });
     assert_eq!(told, [1, 2, 3, 4]);
 }

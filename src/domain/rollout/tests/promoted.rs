@@ -468,7 +468,7 @@ fn evidence_of_harm(judged: &[Judged]) -> EValue {
     let (mut blue, mut blue_bad) = (0.0, 0.0);
     for call in judged {
         let w = f64::from(call.exposure.weight.bps()) / 10_000.0;
-        let b: f64 = ((1.0 + blue_bad) / (20.0 + blue) as f64).clamp(1e-4, 0.999);
+        let b = f64::clamp((1.0 + blue_bad) / (20.0 + blue), 1e-4, 0.999);
         for (product, r) in product.iter_mut().zip([1.25, 1.5, 2.0, 3.0, 6.0, 20.0]) {
             let g = r * b / (1.0 - b + r * b);
             let m = w * g + (1.0 - w) * b;

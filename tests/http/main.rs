@@ -1,0 +1,20 @@
+//! The two listeners, driven in process: what goes in as an HTTP request, and what comes out.
+//!
+//! Every answer that a test gets has been checked for what holds of all answers (`ask::Ask::send`): nothing may keep it, an
+//! error is a problem document, and no input comes back in one.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod ask;
+mod authorisation;
+mod commands;
+mod decision_errors;
+mod decisions;
+mod description;
+mod environments;
+mod history;
+mod operations;
+mod shortcut;
+mod tokens;
+mod world;

@@ -1,0 +1,238 @@
+//! The services' API, in the words of who uses it.
+
+use std::net::SocketAddr;
+use std::sync::Once;
+
+use reqwest::{RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+/// The environment that a test has if it needs only one.
+pub(crate) const MAIN: &str = "Main_IVR";
+
+/// Someone with a token who talks to one service.
+#[derive(Debug, Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    decisions: String,
+    admin: String,
+    token: String,
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) json: Value,
+}
+
+impl Answer {
+    async fn of(request: RequestBuilder) -> reqwest::Result<Self> {
+        let response = request.send().await?;
+        let status = response.status();
+        Ok(Self {
+            status,
+            json: response.json().await?,
+        })
+    }
+
+    /// Its content, which must be that of a success.
+    pub(crate) fn ok(self) -> Value {
+        assert!(self.status.is_success(), "{self:?}");
+        self.json
+    }
+
+    pub(crate) fn revision(&self) -> u64 {
+        self.json["revision"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no revision: {self:?}"))
+    }
+}
+
+/// The weight in basis points that an entry of the history made, unless it left nothing.
+pub(crate) fn weight_of(entry: &Value) -> Option<u64> {
+    // Two decimals survive a float.
+    Some((entry["state"]["weight"].as_f64()? * 100.0).round() as u64)
+}
+
+/// A change that a client asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    command: &'static str,
+    members: Value,
+    etag: String,
+    key: Option<String>,
+}
+
+impl Change {
+    fn of(command: &'static str, mut members: Value) -> Self {
+        members["reason"] = "a test".into();
+        Self {
+            command,
+            members,
+            etag: "*".to_owned(),
+            key: None,
+        }
+    }
+
+    pub(crate) fn register(label: &str) -> Self {
+        Self::of("register", json!({ "flow_version": label }))
+    }
+
+    pub(crate) fn cutover() -> Self {
+        Self::of("cutover", json!({}))
+    }
+
+    /// Of so many basis points.
+    pub(crate) fn weight(bps: u64) -> Self {
+        // Two decimals survive a float.
+        Self::of("weight", json!({ "weight": bps as f64 / 100.0 }))
+    }
+
+    /// By someone who has seen `revision`.
+    pub(crate) fn at(mut self, revision: u64) -> Self {
+        self.etag = format!("\"{revision}\"");
+        self
+    }
+
+    pub(crate) fn key(mut self, key: &str) -> Self {
+        self.key = Some(key.to_owned());
+        self
+    }
+}
+
+impl Client {
+    pub(crate) fn new(decisions: SocketAddr, admin: SocketAddr, token: &str) -> Self {
+        static TLS: Once = Once::new();
+        TLS.call_once(|| {
+            // Nothing here speaks TLS, but the client asks for it to be possible.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+        });
+        Self {
+            http: reqwest::Client::new(),
+            decisions: format!("http://{decisions}"),
+            admin: format!("http://{admin}"),
+            token: token.to_owned(),
+        }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let request = self
+            .http
+            .get(format!("{}{path}", self.admin))
+            .bearer_auth(&self.token);
+        Answer::of(request).await.expect("an answer").ok()
+    }
+
+    /// Asks for a change, whatever comes of it; an error if there is no answer.
+    pub(crate) async fn try_change(&self, name: &str, change: Change) -> reqwest::Result<Answer> {
+        let url = format!("{}/v1/environments/{name}/{}", self.admin, change.command);
+        let mut request = self
+            .http
+            .post(url)
+            .bearer_auth(&self.token)
+            .header("if-match", change.etag);
+        if let Some(key) = change.key {
+            request = request.header("idempotency-key", key);
+        }
+        Answer::of(request.json(&change.members)).await
+    }
+
+    /// Asks for a change, whatever is answered.
+    pub(crate) async fn ask(&self, name: &str, change: Change) -> Answer {
+        self.try_change(name, change).await.expect("an answer")
+    }
+
+    /// Makes a change, which must be granted.
+    pub(crate) async fn change(&self, name: &str, change: Change) -> Value {
+        self.ask(name, change).await.ok()
+    }
+
+    /// An environment with version `v1` in blue, which is active, and `v2` in green.
+    pub(crate) async fn create_with_candidate(&self, name: &str) {
+        let body = json!({
+            "flows": { "blue": { "id": "flow-blue", "name": "Blue" }, "green": { "id": "flow-green", "name": "Green" } },
+            "flow_version": "v1",
+            "reason": "a test",
+        });
+        let request = self
+            .http
+            .put(format!("{}/v1/environments/{name}", self.admin))
+            .bearer_auth(&self.token);
+        Answer::of(request.json(&body))
+            .await
+            .expect("an answer")
+            .ok();
+        self.change(name, Change::register("v2")).await;
+    }
+
+    /// The environment, as of now.
+    pub(crate) async fn show(&self, name: &str) -> Value {
+        self.get(&format!("/v1/environments/{name}")).await
+    }
+
+    /// Every change of the environment, the last one first.
+    pub(crate) async fn history(&self, name: &str) -> Vec<Value> {
+        let mut entries = Vec::new();
+        let mut query = String::new();
+        loop {
+            let mut page = self
+                .get(&format!("/v1/environments/{name}/history{query}"))
+                .await;
+            entries.append(page["entries"].as_array_mut().expect("entries"));
+            let Some(before) = page["next_before"].as_u64() else {
+                return entries;
+            };
+            query = format!("?before={before}");
+        }
+    }
+
+    /// Fails unless the chain is unbroken and every row is complete.
+    pub(crate) async fn assert_journal_is_sound(&self) {
+        let verification = self.get("/v1/journal/verification").await;
+        assert_eq!(verification["findings"], json!([]), "{verification:#}");
+    }
+
+    /// Asks for a decision without a token.
+    pub(crate) async fn decide_as_stranger(&self, name: &str) -> Answer {
+        Answer::of(self.call(name)).await.expect("an answer")
+    }
+
+    /// Asks for a decision.
+    pub(crate) async fn decide(&self, name: &str) -> Value {
+        self.ask_for_decision(name).await.ok()
+    }
+
+    /// Asks for a decision that holds everything acknowledged before.
+    pub(crate) async fn decide_afresh(&self, name: &str) -> Value {
+        let call = self
+            .call(name)
+            .bearer_auth(&self.token)
+            .header("cache-control", "no-cache");
+        Answer::of(call).await.expect("an answer").ok()
+    }
+
+    /// Asks for a decision, whatever is answered.
+    pub(crate) async fn ask_for_decision(&self, name: &str) -> Answer {
+        Answer::of(self.call(name).bearer_auth(&self.token))
+            .await
+            .expect("an answer")
+    }
+
+    fn call(&self, name: &str) -> RequestBuilder {
+        let url = format!("{}/v1/environments/{name}/decisions", self.decisions);
+        self.http
+            .post(url)
+            .json(&json!({ "Conversation_ID": "a-conversation" }))
+    }
+
+    /// Whether the decisions listener says that it is ready; `None` if it says nothing.
+    pub(crate) async fn is_ready(&self) -> Option<bool> {
+        // A connection of its own: an old one may be closed at any time.
+        let http = reqwest::Client::new();
+        let response = http
+            .get(format!("{}/v1/health/ready", self.decisions))
+            .send()
+            .await;
+        response.ok().map(|response| response.status().is_success())
+    }
+}

@@ -1,0 +1,11 @@
+//! The real binary, as processes: what a newcomer sees first, what survives a crash, and what several of them agree on.
+
+mod client;
+mod cluster;
+mod crash;
+mod outage;
+mod quick_start;
+mod settings;
+mod shutdown;
+mod split;
+mod world;

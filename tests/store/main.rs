@@ -1,0 +1,56 @@
+//! The store, the replica and the control, on every engine in reach.
+//!
+//! | engine | where | how |
+//! | --- | --- | --- |
+//! | `memory` | the embedded engine, in memory | always |
+//! | `disk` | the embedded engine, on disk | always |
+//! | `dynalite` | `TRAFFIC_COP_TEST_DYNALITE_URL` | `.ci/dynalite cargo test --test store` |
+//! | `endpoint` | `TRAFFIC_COP_TEST_ENDPOINT_URL` | DynamoDB Local, DynamoDB itself, … |
+//!
+//! The tests of an engine out of reach are reported as ignored; `TRAFFIC_COP_TEST_REQUIRE=dynalite` makes them fail instead.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod chronicle;
+mod control;
+mod damage;
+mod faults;
+mod fixtures;
+mod journal;
+mod model;
+mod replica;
+mod rewind;
+mod verification;
+
+use std::process::ExitCode;
+
+use support::Engine;
+use support::engine::Suite;
+
+fn main() -> ExitCode {
+    let everywhere = |name, cases| Suite {
+        name,
+        cases,
+        engines: &Engine::ALL,
+    };
+    let suites = [
+        everywhere("journal", journal::CASES),
+        everywhere("verification", verification::CASES),
+        everywhere("control", control::CASES),
+        everywhere("model", model::CASES),
+        everywhere("damage", damage::CASES),
+        everywhere("rewind", rewind::CASES),
+        Suite {
+            name: "replica",
+            cases: replica::CASES,
+            engines: &Engine::LOCAL,
+        },
+        Suite {
+            name: "faults",
+            cases: faults::CASES,
+            engines: &Engine::LOCAL,
+        },
+    ];
+    support::engine::main(&suites, fixtures::trials())
+}

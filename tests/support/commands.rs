@@ -1,0 +1,130 @@
+//! Commands, by name or at random.
+
+use proptest::option;
+use proptest::prelude::{Just, Strategy, any};
+use proptest::prop_oneof;
+use traffic_cop::domain::access::{AccessCommand, Grant, TokenHash};
+use traffic_cop::domain::command::{
+    Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release, Rollback, SetWeight,
+};
+use traffic_cop::domain::ids::InterfaceNumber;
+use traffic_cop::domain::slot::{BySlot, Slot};
+use traffic_cop::domain::weight::Weight;
+
+pub(crate) fn flow(id: &str) -> Flow {
+    Flow {
+        id: id.parse().expect("a flow id"),
+        name: format!("Flow {id}").parse().expect("a flow name"),
+    }
+}
+
+/// Brings an environment into being, with version `v1` in blue, which is active.
+pub(crate) fn create() -> Command {
+    Create {
+        flows: BySlot {
+            blue: flow("flow-blue"),
+            green: flow("flow-green"),
+        },
+        active: Slot::Blue,
+        flow_version: "v1".parse().expect("a label"),
+        interface: InterfaceNumber(0),
+    }
+    .into()
+}
+
+/// Puts a version into the candidate.
+pub(crate) fn register(label: &str) -> Command {
+    Register {
+        slot: None,
+        flow_version: label.parse().expect("a label"),
+        interface: InterfaceNumber(0),
+    }
+    .into()
+}
+
+pub(crate) fn cutover() -> Command {
+    Cutover { to: None }.into()
+}
+
+pub(crate) fn cutover_to(slot: Slot) -> Command {
+    Cutover { to: Some(slot) }.into()
+}
+
+pub(crate) fn rollback() -> Command {
+    Rollback { keep_calls: false }.into()
+}
+
+pub(crate) fn weight(percent: &str) -> Command {
+    SetWeight {
+        weight: percent.parse().expect("a percentage"),
+    }
+    .into()
+}
+
+pub(crate) fn delete() -> Command {
+    Delete {}.into()
+}
+
+/// Lets in a token of this name, made of nothing but `seed`.
+pub(crate) fn create_token(name: &str, seed: u8) -> AccessCommand {
+    AccessCommand::CreateToken {
+        name: name.parse().expect("a token name"),
+        hash: TokenHash([seed; 32]),
+        grant: Grant::decisions(),
+        expires_at: None,
+    }
+}
+
+/// Any command, those most often that get somewhere.
+pub(crate) fn any_command() -> impl Strategy<Value = Command> {
+    let slot = || prop_oneof![4 => Just(None), 1 => slots().prop_map(Some)];
+    let label = || (0..12_u32).prop_map(|n| format!("v{n}").parse().expect("a label"));
+    let register = (slot(), label(), 0..3_u32).prop_map(|(slot, flow_version, interface)| {
+        let interface = InterfaceNumber(interface);
+        Register {
+            slot,
+            flow_version,
+            interface,
+        }
+        .into()
+    });
+    let claim =
+        (slot(), label(), 0..90_u16).prop_map(|(slot, flow_version, expires_in_minutes)| {
+            Claim {
+                slot,
+                flow_version,
+                expires_in_minutes,
+            }
+            .into()
+        });
+    let release = (slot(), any::<bool>()).prop_map(|(slot, nothing_published)| {
+        Release {
+            slot,
+            nothing_published,
+        }
+        .into()
+    });
+    let rebind = (slots(), "flow-(blue|green|other)").prop_map(|(slot, id)| {
+        let flow = flow(&id);
+        Rebind { slot, flow }.into()
+    });
+    let weight = prop_oneof![1 => Just(0), 3 => 0..=Weight::FULL.bps()].prop_map(|bps| {
+        let weight = Weight::from_bps(bps).expect("at most 10,000");
+        SetWeight { weight }.into()
+    });
+    prop_oneof![
+        2 => Just(create()),
+        5 => register,
+        2 => claim,
+        2 => release,
+        1 => rebind,
+        4 => option::weighted(0.3, slots()).prop_map(|to| Cutover { to }.into()),
+        4 => any::<bool>().prop_map(|keep_calls| Rollback { keep_calls }.into()),
+        5 => weight,
+        1 => Just(delete()),
+    ]
+}
+
+fn slots() -> impl Strategy<Value = Slot> {
+    prop_oneof![Just(Slot::Blue), Just(Slot::Green)]
+}

@@ -1,0 +1,26 @@
+//! What the test binaries share: the engines to test on, a world on one of them, faults between the two, and commands.
+//!
+//! - [`Engine`] names what can stand behind the store; [`engine::main`] runs a suite on each and reports those out of reach.
+//! - [`World`] is two fresh tables on one engine, with processes ([`Process`]) that share them, and a door for damage
+//!   ([`tables::Tables`]).
+//! - [`FaultProxy`] stands between a process and the engine and fails as it is told.
+//! - [`commands`] makes commands, by name or at random.
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    reason = "every test binary compiles this and uses its own share"
+)]
+
+pub(crate) mod commands;
+pub(crate) mod engine;
+pub(crate) mod fault_proxy;
+pub(crate) mod process;
+pub(crate) mod random;
+pub(crate) mod tables;
+pub(crate) mod world;
+
+pub(crate) use engine::Engine;
+pub(crate) use fault_proxy::{Ask, Fault, FaultProxy};
+pub(crate) use process::{Process, asked};
+pub(crate) use world::World;

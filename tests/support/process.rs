@@ -1,0 +1,202 @@
+//! One process of the service, as far as writing and following goes: a replica and the control behind it.
+
+use std::sync::Arc;
+
+use traffic_cop::clock::ManualClock;
+use traffic_cop::control::{Answer, Control, Outcome, Request, WriteError};
+use traffic_cop::domain::access::{Access, AccessCommand};
+use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
+use traffic_cop::domain::slot::Slot;
+use traffic_cop::domain::{Command, Environment};
+use traffic_cop::replica::tracked::Tracked;
+use traffic_cop::replica::{CatchUpError, Replica, Served};
+use traffic_cop::store::Store;
+use traffic_cop::store::connection::Endpoint;
+use traffic_cop::store::record::Position;
+use traffic_cop::telemetry::Metrics;
+
+use super::commands;
+use super::world::{DRAIN_TIME, until_answered};
+
+/// A replica and its control. Its tasks do not run by themselves: a test says when it catches up.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) control: Arc<Control>,
+    pub(crate) metrics: Metrics,
+}
+
+/// What comes with a command when nothing about it matters.
+pub(crate) fn asked() -> Request {
+    Request {
+        actor: "tester".parse().expect("an actor"),
+        reason: "a test".parse().expect("a reason"),
+        key: None,
+        expected: None,
+    }
+}
+
+/// The same, under an idempotency key.
+pub(crate) fn asked_as(key: &str) -> Request {
+    Request {
+        key: Some(key.parse().expect("a key")),
+        ..asked()
+    }
+}
+
+/// The same, by someone who has seen `revision`.
+pub(crate) fn asked_at(revision: u64) -> Request {
+    Request {
+        expected: Some(Revision(revision)),
+        ..asked()
+    }
+}
+
+/// The key of an environment's aggregate.
+pub(crate) fn environment(name: &str) -> AggregateKey {
+    AggregateKey::Environment(name.parse().expect("an environment name"))
+}
+
+impl Process {
+    pub(crate) async fn start(endpoint: &Endpoint, clock: Arc<ManualClock>) -> Self {
+        let metrics = Metrics::default();
+        let store = Store::connect(endpoint, metrics.store_requests.clone()).await;
+        let replica = Arc::new(Replica::new(store, clock.clone(), metrics.clone()));
+        let control = Control::new(replica.clone(), clock, metrics.clone(), DRAIN_TIME);
+        Self {
+            replica,
+            control: Arc::new(control),
+            metrics,
+        }
+    }
+
+    /// Carries out `command`, whatever comes of it.
+    pub(crate) async fn ask(
+        &self,
+        name: &str,
+        command: impl Into<Command>,
+        request: Request,
+    ) -> Result<Answer<Environment>, WriteError> {
+        self.control
+            .execute(&environment(name), &command.into(), &request)
+            .await
+    }
+
+    /// Carries out `command`, whatever comes of it, for nobody in particular.
+    pub(crate) async fn tries(
+        &self,
+        name: &str,
+        command: impl Into<Command>,
+    ) -> Result<Answer<Environment>, WriteError> {
+        self.ask(name, command, asked()).await
+    }
+
+    /// Carries out `command`, which must be committed.
+    pub(crate) async fn commits(&self, name: &str, command: impl Into<Command>) -> Revision {
+        let answer = self.tries(name, command).await.expect("a commit");
+        assert!(
+            matches!(answer.outcome, Outcome::Committed(_)),
+            "{answer:?}"
+        );
+        answer.revision
+    }
+
+    pub(crate) async fn create(&self, name: &str) -> Revision {
+        self.commits(name, commands::create()).await
+    }
+
+    pub(crate) async fn register(&self, name: &str, label: &str) -> Revision {
+        self.commits(name, commands::register(label)).await
+    }
+
+    pub(crate) async fn cutover(&self, name: &str) -> Revision {
+        self.commits(name, commands::cutover()).await
+    }
+
+    pub(crate) async fn roll_back(&self, name: &str) -> Revision {
+        self.commits(name, commands::rollback()).await
+    }
+
+    pub(crate) async fn set_weight(&self, name: &str, percent: &str) -> Revision {
+        self.commits(name, commands::weight(percent)).await
+    }
+
+    /// An environment with version `v1` in blue, which is active, and `v2` in green. Two commits.
+    pub(crate) async fn create_with_candidate(&self, name: &str) -> Revision {
+        self.create(name).await;
+        self.register(name, "v2").await
+    }
+
+    /// Changes the tokens.
+    pub(crate) async fn change_access(
+        &self,
+        command: AccessCommand,
+        request: Request,
+    ) -> Result<Answer<Access>, WriteError> {
+        self.control
+            .execute(&AggregateKey::Access, &command, &request)
+            .await
+    }
+
+    /// Reads the journal to its end, again if the store does not answer in time. It must be in order.
+    pub(crate) async fn catch_up(&self) -> Position {
+        let read = || async {
+            match self.replica.catch_up().await {
+                Ok(position) => Ok(position),
+                Err(CatchUpError::Store(error)) => Err(error),
+                Err(CatchUpError::Journal(fault)) => panic!("{fault}"),
+            }
+        };
+        until_answered(read).await
+    }
+
+    /// What calls to `name` are answered from.
+    pub(crate) fn serves(&self, name: &str) -> Option<Arc<Served>> {
+        let snapshot = self.replica.snapshot();
+        snapshot.as_ref()?.environments.get(name).cloned()
+    }
+
+    /// The revision that calls to `name` are answered from; 0 if none are.
+    pub(crate) fn revision(&self, name: &str) -> u64 {
+        self.serves(name).map_or(0, |served| served.revision.0)
+    }
+
+    /// The active slot of `name`, which must be served.
+    pub(crate) fn active(&self, name: &str) -> Slot {
+        self.serves(name).expect("it is served").environment.active
+    }
+
+    /// Whether a token of this name is let in.
+    pub(crate) fn lets_in(&self, token: &str) -> bool {
+        let names = self.replica.look(|follower| {
+            let access = follower.access().state();
+            let tokens = access.map(|access| access.tokens.values());
+            let names = tokens.into_iter().flatten().map(|token| &token.name);
+            names.map(ToString::to_string).collect::<Vec<_>>()
+        });
+        names.is_some_and(|names| names.iter().any(|name| name == token))
+    }
+
+    /// The last entry that this process has followed.
+    pub(crate) fn position(&self) -> Sequence {
+        self.replica
+            .look(|follower| follower.position.last)
+            .unwrap_or_default()
+    }
+
+    /// Where this process would write next.
+    pub(crate) fn position_to_write_at(&self) -> Position {
+        self.replica
+            .look(|follower| follower.position)
+            .unwrap_or_default()
+    }
+
+    /// What this process knows of `name`.
+    pub(crate) fn tracked(&self, name: &str) -> Tracked<Environment> {
+        let name = name.parse().expect("an environment name");
+        self.replica
+            .look(|follower| follower.environment(&name).cloned())
+            .flatten()
+            .unwrap_or_default()
+    }
+}

@@ -6,6 +6,10 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
+use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
 use aws_sdk_dynamodb::types::AttributeValue;
 use rand::RngExt;
 use tokio::time::Instant;
@@ -158,16 +162,7 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.control_table)
-            .consistent_read(true)
-            .set_key(Some(key(JOURNAL, &sort_key(sequence))))
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
-        Ok(answer.item().and_then(Entry::from_item))
+        read_entry(self.get_entry(sequence).send().await)
     }
 
     /// As [`Store::entry`], without a second attempt: for readers who would rather do without than wait.
@@ -175,18 +170,21 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn entry_once(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        let answer = self
-            .client
+        let once = self.get_entry(sequence).customize();
+        read_entry(
+            once.config_override(connection::single_attempt())
+                .send()
+                .await,
+        )
+    }
+
+    fn get_entry(&self, sequence: Sequence) -> GetItemFluentBuilder {
+        let key = key(JOURNAL, &sort_key(sequence));
+        self.client
             .get_item()
             .table_name(&self.control_table)
             .consistent_read(true)
-            .set_key(Some(key(JOURNAL, &sort_key(sequence))))
-            .customize()
-            .config_override(connection::single_attempt())
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
-        Ok(answer.item().and_then(Entry::from_item))
+            .set_key(Some(key))
     }
 
     /// Entries from `first` on, in order: all of them, or at least `at_most` if there are more.
@@ -221,4 +219,11 @@ impl Store {
         }
         Ok(entries)
     }
+}
+
+fn read_entry(
+    answer: Result<GetItemOutput, SdkError<GetItemError, HttpResponse>>,
+) -> Result<Option<Entry>, StoreError> {
+    let answer = answer.map_err(|error| StoreError::from_sdk("GetItem", error))?;
+    Ok(answer.item().and_then(Entry::from_item))
 }

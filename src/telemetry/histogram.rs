@@ -40,7 +40,7 @@ impl EncodeMetric for AtomicHistogram {
         let bounds = BOUNDS_US
             .iter()
             .map(|us| *us as f64 / 1e6)
-            .chain([f64::MAX]);
+            .chain([f64::INFINITY]);
         let counts = self
             .0
             .buckets

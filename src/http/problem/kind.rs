@@ -1,0 +1,234 @@
+//! Every kind of problem: its name, status and title.
+
+use http::{HeaderValue, StatusCode};
+
+/// Every kind of problem, stable for programs to tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The request does not read as HTTP or JSON of the shape asked for.
+    BadRequest,
+    /// No valid credentials.
+    Unauthenticated,
+    /// Valid credentials without the scope.
+    Forbidden,
+    /// No such resource.
+    NotFound,
+    /// No such environment.
+    EnvironmentNotFound,
+    /// No such token.
+    TokenNotFound,
+    /// No such revision.
+    RevisionNotFound,
+    /// The resource has no such method.
+    MethodNotAllowed,
+    /// The resource exists already.
+    AlreadyExists,
+    /// The state does not allow the command.
+    Refused,
+    /// There is nothing to roll back to.
+    NoRollbackTarget,
+    /// The state cannot be read.
+    StateCorrupt,
+    /// The state has a format that this binary does not know.
+    NewerFormat,
+    /// The record of a repeated write is lost.
+    RecordLost,
+    /// The named revision is not the present one.
+    Stale,
+    /// The body is too large.
+    TooLarge,
+    /// The body is no JSON.
+    UnsupportedMediaType,
+    /// The idempotency key was used for something else.
+    KeyReused,
+    /// The request needs an `If-Match`.
+    PreconditionRequired,
+    /// Something here broke.
+    Internal,
+    /// The journal is not in order.
+    JournalRefused,
+    /// The store does not answer.
+    StoreUnavailable,
+    /// Nothing is loaded yet, or the process is on its way out.
+    NotReady,
+    /// The outcome of a write is not known.
+    OutcomeUnknown,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 24] = [
+        Self::BadRequest,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::EnvironmentNotFound,
+        Self::TokenNotFound,
+        Self::RevisionNotFound,
+        Self::MethodNotAllowed,
+        Self::AlreadyExists,
+        Self::Refused,
+        Self::NoRollbackTarget,
+        Self::StateCorrupt,
+        Self::NewerFormat,
+        Self::RecordLost,
+        Self::Stale,
+        Self::TooLarge,
+        Self::UnsupportedMediaType,
+        Self::KeyReused,
+        Self::PreconditionRequired,
+        Self::Internal,
+        Self::JournalRefused,
+        Self::StoreUnavailable,
+        Self::NotReady,
+        Self::OutcomeUnknown,
+    ];
+
+    /// Name, status and title.
+    fn row(self) -> (&'static str, StatusCode, &'static str) {
+        match self {
+            Self::BadRequest => (
+                "bad-request",
+                StatusCode::BAD_REQUEST,
+                "The request is malformed",
+            ),
+            Self::Unauthenticated => (
+                "unauthenticated",
+                StatusCode::UNAUTHORIZED,
+                "A valid token is needed",
+            ),
+            Self::Forbidden => (
+                "forbidden",
+                StatusCode::FORBIDDEN,
+                "The token does not allow this",
+            ),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND, "There is nothing here"),
+            Self::EnvironmentNotFound => (
+                "environment-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such environment",
+            ),
+            Self::TokenNotFound => (
+                "token-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such token",
+            ),
+            Self::RevisionNotFound => (
+                "revision-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such revision",
+            ),
+            Self::MethodNotAllowed => (
+                "method-not-allowed",
+                StatusCode::METHOD_NOT_ALLOWED,
+                "This method is not allowed here",
+            ),
+            Self::AlreadyExists => ("already-exists", StatusCode::CONFLICT, "It exists already"),
+            Self::Refused => (
+                "refused",
+                StatusCode::CONFLICT,
+                "The present state does not allow this",
+            ),
+            Self::NoRollbackTarget => (
+                "no-rollback-target",
+                StatusCode::CONFLICT,
+                "There is nothing to roll back to",
+            ),
+            Self::StateCorrupt => (
+                "state-corrupt",
+                StatusCode::CONFLICT,
+                "The state cannot be read",
+            ),
+            Self::NewerFormat => (
+                "newer-format",
+                StatusCode::CONFLICT,
+                "The state was written by a newer version",
+            ),
+            Self::RecordLost => (
+                "record-lost",
+                StatusCode::CONFLICT,
+                "The record of this change is lost",
+            ),
+            Self::Stale => (
+                "stale",
+                StatusCode::PRECONDITION_FAILED,
+                "The state has changed since",
+            ),
+            Self::TooLarge => (
+                "too-large",
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The request or its result is too large",
+            ),
+            Self::UnsupportedMediaType => (
+                "unsupported-media-type",
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "The body must be application/json",
+            ),
+            Self::KeyReused => (
+                "idempotency-key-reused",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The idempotency key belongs to another request",
+            ),
+            Self::PreconditionRequired => (
+                "precondition-required",
+                StatusCode::PRECONDITION_REQUIRED,
+                "Name the revision you have seen",
+            ),
+            Self::Internal => (
+                "internal",
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "Something broke here",
+            ),
+            Self::JournalRefused => (
+                "journal-refused",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The journal is not in order",
+            ),
+            Self::StoreUnavailable => (
+                "store-unavailable",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "The store does not answer",
+            ),
+            Self::NotReady => ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready"),
+            Self::OutcomeUnknown => (
+                "outcome-unknown",
+                StatusCode::GATEWAY_TIMEOUT,
+                "The outcome is not known",
+            ),
+        }
+    }
+
+    /// Short name, the last part of the type URI and the label of the metric.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().0
+    }
+
+    /// The URI that tells this kind from the others.
+    #[must_use]
+    pub fn type_uri(self) -> String {
+        format!("urn:traffic-cop:problem:{}", self.name())
+    }
+
+    /// The HTTP status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        self.row().1
+    }
+
+    /// The kind in words.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Seconds after which trying again makes sense.
+    pub(super) fn retry_after(self) -> Option<HeaderValue> {
+        match self.status() {
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                Some(HeaderValue::from_static("1"))
+            }
+            _ => None,
+        }
+    }
+}

@@ -45,12 +45,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let metrics = Metrics::default();
     let embedded = start_embedded(&args)?;
-    let _data_dir = if embedded.is_none() {
+    let data_dir = if embedded.is_none() {
         own_data_dir(&args)?
     } else {
         None
     };
-    let keeps_files = embedded.is_some() || _data_dir.is_some();
+    let keeps_files = embedded.is_some() || data_dir.is_some();
     let endpoint = args.store.endpoint(embedded.as_ref().map(embedded_url));
     let store = Store::connect(&endpoint, metrics.store_requests.clone()).await;
     prepare_tables(&store, embedded.is_some()).await?;
@@ -89,7 +89,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     answer(listener, decisions, admin, stop).await;
     following.end().await;
     tracing::info!("stopped");
-    drop(embedded);
+    drop((embedded, data_dir));
     Ok(())
 }
 

@@ -1,8 +1,8 @@
 //! The command line: parses, calls the admin API, prints. It decides nothing: what a command means is `domain`'s, and
 //! whether it may happen is the server's.
 //!
-//! Every write goes one way: [`change`] turns a domain command into a request, [`write`] sends it until there is an answer,
-//! under one idempotency key. Every failure is an exit code and a problem document ([`failure`]), whoever noticed it.
+//! Every write goes one way: `change` turns a domain command into a request, `write` sends it until there is an answer,
+//! under one idempotency key. Every failure is an exit code and a problem document (`failure`), whoever noticed it.
 
 mod api;
 mod change;

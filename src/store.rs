@@ -1,6 +1,6 @@
 //! Everything that knows DynamoDB.
 //!
-//! Two tables. The control table holds the [journal](journal), one [record] per committed change, and one [row] per
+//! Two tables. The control table holds the [journal], one [record] per committed change, and one [row] per
 //! aggregate that people and other tools read; it is permanent. The evidence table holds what is regional and expires:
 //! [heartbeats]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
 //!

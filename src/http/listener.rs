@@ -20,7 +20,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves `service` on `listener` until `stop`. Then nothing new is accepted, idle connections are closed, requests under way
-/// get [`DRAIN_TIME`] to finish, and what is left is cut.
+/// get `DRAIN_TIME` to finish, and what is left is cut.
 pub async fn serve<S>(listener: TcpListener, service: S, stop: CancellationToken)
 where
     S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,

@@ -1,4 +1,15 @@
 //! traffic-cop decides which of two Genesys Cloud IVR flows, blue or green, takes each call.
+//!
+//! In suggested reading order:
+//!
+//! - [`domain`]: what an environment is, what commands do to it, which slot takes a call, how a rollout is judged. Pure.
+//! - [`store`]: the journal and everything else that knows DynamoDB.
+//! - [`replica`]: follows the journal, and keeps the snapshot that decisions are made from.
+//! - [`control`]: the only writer.
+//! - [`access`]: every kind of credential in, one principal out.
+//! - [`http`]: the two listeners.
+//! - [`cli`]: the command line over the admin API.
+//! - [`app`]: puts it all together; [`config`], [`clock`], [`telemetry`], [`signals`] and [`data_dir`] are what it uses.
 
 pub mod access;
 pub mod app;

@@ -109,7 +109,10 @@ async fn serve(
         loop {
             timer.tick().await;
             if let Err(error) = swept.sweep_ttl() {
-                tracing::warn!(?error, "expired items stay in the embedded store for now");
+                tracing::warn!(
+                    ?error,
+                    "expired items stay in the embedded store until the next sweep"
+                );
             }
         }
     });

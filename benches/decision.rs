@@ -70,6 +70,7 @@ fn main() {
             Request {
                 conversation_id: uuid,
                 flow_version: newest,
+                ..Request::default()
             },
             Reason::Affinity,
         ),
@@ -79,6 +80,7 @@ fn main() {
             Request {
                 conversation_id: uuid,
                 flow_version: "",
+                ..Request::default()
             },
             Reason::Weighted,
         ),
@@ -88,6 +90,7 @@ fn main() {
             Request {
                 conversation_id: "call-4711",
                 flow_version: "",
+                ..Request::default()
             },
             Reason::Weighted,
         ),
@@ -97,6 +100,7 @@ fn main() {
             Request {
                 conversation_id: uuid,
                 flow_version: "2026-10-01.1",
+                ..Request::default()
             },
             Reason::Weighted,
         ),
@@ -106,6 +110,7 @@ fn main() {
             Request {
                 conversation_id: uuid,
                 flow_version: "",
+                ..Request::default()
             },
             Reason::Active,
         ),
@@ -113,9 +118,12 @@ fn main() {
     let mut group = criterion.benchmark_group("decide");
     for (name, environment, request, rule) in cases {
         let decide = || {
-            decide(black_box(environment), black_box(&request), || {
-                Bucket::of(black_box(1 << 63))
-            })
+            decide(
+                black_box(environment),
+                black_box(&request),
+                || black_box(Timestamp::UNIX_EPOCH),
+                || Bucket::of(black_box(1 << 63)),
+            )
         };
         assert_eq!(decide().reason, rule, "{name}");
         group.bench_function(name, |bencher| bencher.iter(decide));

@@ -12,6 +12,7 @@ pub mod environment;
 pub mod ids;
 pub mod judge;
 pub mod operation;
+pub mod phone_number;
 pub mod refusal;
 pub mod rollout;
 pub mod simulate;
@@ -89,4 +90,6 @@ pub enum Unchanged {
     SameWeight,
     /// Rebind: the slot is bound to this flow.
     SameFlow,
+    /// Override: none is there for these calls.
+    NoSuchOverride,
 }

@@ -111,6 +111,8 @@ fn route(command: &Command) -> (Method, Option<&'static str>) {
         Command::Cutover(_) => "cutover",
         Command::Rollback(_) => "rollback",
         Command::SetWeight(_) => "weight",
+        Command::AddOverride(_) => "add_override",
+        Command::RemoveOverride(_) => "remove_override",
     };
     (Method::POST, Some(action))
 }

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Action;
-use super::ids::{FlowId, FlowName, InterfaceNumber, VersionLabel};
+use super::ids::{FlowId, FlowName, InterfaceNumber, Owner, VersionLabel};
+use super::phone_number::PhoneNumber;
 use super::slot::{BySlot, Slot};
 use super::weight::Weight;
 
@@ -31,6 +32,10 @@ pub enum Command {
     Rollback(Rollback),
     /// Set the share of new calls that goes to the candidate.
     SetWeight(SetWeight),
+    /// Send a tester's calls to one slot for a while.
+    AddOverride(AddOverride),
+    /// End such an override before its time.
+    RemoveOverride(RemoveOverride),
     /// Remove the environment.
     Delete(Delete),
 }
@@ -46,6 +51,8 @@ impl Action for Command {
             Self::Cutover(_) => "cutover",
             Self::Rollback(_) => "rollback",
             Self::SetWeight(_) => "set_weight",
+            Self::AddOverride(_) => "add_override",
+            Self::RemoveOverride(_) => "remove_override",
             Self::Delete(_) => "delete",
         }
     }
@@ -174,6 +181,42 @@ pub struct SetWeight {
     pub weight: Weight,
 }
 
+/// The calls that a smoke-test override is for, known by one of their numbers, which stays in the history.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum TestCalls {
+    /// Calls from this number.
+    Ani(PhoneNumber),
+    /// Calls to this number.
+    Dnis(PhoneNumber),
+}
+
+/// Send a tester's calls to one slot for a while, whatever the weight. Takes the place of an override for the same calls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AddOverride {
+    /// The calls: those from one number, or those to one.
+    pub calls: TestCalls,
+    /// The slot that takes them. It has to hold a known flow version.
+    pub to: Slot,
+    /// Minutes after which the override expires, 1 to 1,440.
+    #[serde(default = "one_hour")]
+    #[schema(minimum = 1, maximum = 1440)]
+    pub expires_in_minutes: u16,
+    /// Who answers for it, for whoever wonders later.
+    pub owner: Owner,
+}
+
+/// End a smoke-test override before its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveOverride {
+    /// The calls that it is for.
+    pub calls: TestCalls,
+}
+
 /// Remove the environment. Its history stays; creating it again continues its revision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -191,5 +234,15 @@ macro_rules! commands {
 }
 
 commands!(
-    Create, Register, Claim, Release, Rebind, Cutover, Rollback, SetWeight, Delete
+    Create,
+    Register,
+    Claim,
+    Release,
+    Rebind,
+    Cutover,
+    Rollback,
+    SetWeight,
+    AddOverride,
+    RemoveOverride,
+    Delete
 );

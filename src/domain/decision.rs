@@ -1,18 +1,24 @@
 //! Which slot takes a call.
 //!
-//! The rules, the first that applies: **affinity**, the call has been in a version that a slot holds now and that still
-//! admits its own calls; **weighted**, the conversation id's bucket lies below the weight; **active**, the weight is zero.
-//! Stickiness comes from the inputs alone, so replicas at one revision give one answer.
+//! The rules, the first that applies: **override**, one of the call's numbers is under test; **affinity**, the call has been in
+//! a version that a slot holds now and that still admits its own calls; **weighted**, the conversation id's bucket lies below
+//! the weight; **active**, the weight is zero. Stickiness comes from the inputs alone, so replicas at one revision give one
+//! answer, on the same side of every override's expiry.
 
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
-
-use super::environment::{Environment, Salt};
-use super::ids::{EnvironmentName, InterfaceNumber, Revision};
-use super::slot::{BySlot, Slot};
-use super::weight::Weight;
-
+mod compiled;
 #[cfg(test)]
 mod tests;
+
+use jiff::Timestamp;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
+
+use super::environment::Salt;
+use super::ids::InterfaceNumber;
+use super::slot::Slot;
+use super::weight::Weight;
+use compiled::KnownVersion;
+
+pub use compiled::{Compiled, CompiledSlot};
 
 /// What a caller says about its call. Empty means absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,11 +27,17 @@ pub struct Request<'a> {
     pub conversation_id: &'a str,
     /// Label of the flow version the call has already been in.
     pub flow_version: &'a str,
+    /// The caller's number, in any spelling. Compared with the environment's overrides, and then forgotten.
+    pub ani: &'a str,
+    /// The dialled number, likewise.
+    pub dnis: &'a str,
 }
 
 /// The rule that decided.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
+    /// A smoke-test override is for this call.
+    Override,
     /// The call returns to the version it was in.
     Affinity,
     /// The conversation's bucket was compared with the weight.
@@ -36,12 +48,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every rule, in the order they are tried.
-    pub const ALL: [Self; 3] = [Self::Affinity, Self::Weighted, Self::Active];
+    pub const ALL: [Self; 4] = [Self::Override, Self::Affinity, Self::Weighted, Self::Active];
 
     /// The rule's name on the wire and in the metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Override => "override",
             Self::Affinity => "affinity",
             Self::Weighted => "weighted",
             Self::Active => "active",
@@ -62,139 +75,29 @@ pub struct Decision {
     pub interface: InterfaceNumber,
 }
 
-/// An environment prepared for decisions: everything a decision reads, and nothing it would have to work out.
-#[derive(Debug, Clone)]
-pub struct Compiled {
-    /// Its name.
-    pub name: EnvironmentName,
-    /// The revision this was made from.
-    pub revision: Revision,
-    /// The revision as the wire spells it.
-    pub revision_text: Box<str>,
-    /// Share of new calls that goes to the candidate.
-    pub weight: Weight,
-    /// The weight as the wire spells it.
-    pub weight_text: Box<str>,
-    /// The slots.
-    pub slots: BySlot<CompiledSlot>,
-    active: Slot,
-    salt: Salt,
-    versions: Vec<KnownVersion>,
-}
-
-/// A slot prepared for decisions, its texts as JSON strings, quotes included.
-#[derive(Debug, Clone)]
-pub struct CompiledSlot {
-    /// Id of its flow.
-    pub flow_id: Box<str>,
-    /// Name of its flow.
-    pub flow_name: Box<str>,
-    /// Label of the version it holds; the empty string if none.
-    pub flow_version: Box<str>,
-}
-
-/// A version that callers may name.
-#[derive(Debug, Clone)]
-struct KnownVersion {
-    label: Box<str>,
-    interface: InterfaceNumber,
-    /// The slot that admits the calls inside this version.
-    admitted_by: Option<Slot>,
-}
-
-impl Compiled {
-    /// Prepares `environment` at `revision`.
-    #[must_use]
-    pub fn new(name: EnvironmentName, revision: Revision, environment: &Environment) -> Self {
-        let held = environment.slots.iter().filter_map(|(slot, state)| {
-            let version = state.version.as_ref()?;
-            // A claim bars the slot whether it has expired or not, so the time does not matter.
-            let is_admitted = state.claim.is_none() && version.admits_own_calls();
-            Some(KnownVersion {
-                label: version.label.as_str().into(),
-                interface: version.interface,
-                admitted_by: is_admitted.then_some(slot),
-            })
-        });
-        let retired = environment.retired.iter().map(|version| KnownVersion {
-            label: version.label.as_str().into(),
-            interface: version.interface,
-            admitted_by: None,
-        });
-        Self {
-            name,
-            revision,
-            revision_text: revision.to_string().into(),
-            weight: environment.weight,
-            weight_text: environment.weight.to_string().into(),
-            slots: BySlot::from_fn(|slot| CompiledSlot::new(environment, slot)),
-            active: environment.active,
-            salt: environment.salt,
-            versions: held.chain(retired).collect(),
-        }
-    }
-
-    /// Whether some version of the environment declares the interface `number`.
-    #[must_use]
-    pub fn has_interface(&self, number: InterfaceNumber) -> bool {
-        self.versions
-            .iter()
-            .any(|version| version.interface == number)
-    }
-
-    fn version(&self, label: &str) -> Option<&KnownVersion> {
-        self.versions
-            .iter()
-            .find(|version| *version.label == *label)
-    }
-}
-
-impl CompiledSlot {
-    fn new(environment: &Environment, slot: Slot) -> Self {
-        let state = &environment.slots[slot];
-        let json = |text: &str| serde_json::Value::from(text).to_string().into_boxed_str();
-        Self {
-            flow_id: json(state.flow.id.as_str()),
-            flow_name: json(state.flow.name.as_str()),
-            flow_version: json(
-                state
-                    .version
-                    .as_ref()
-                    .map_or("", |version| version.label.as_str()),
-            ),
-        }
-    }
-}
-
 /// Which slot takes the call.
 ///
-/// `draw` stands in for the hash of a conversation id that is absent: it gives a uniform bucket and is called at most once.
-/// Allocates nothing.
+/// `now` is asked at most once, and only if an override of a number of this call may have expired. `draw` stands in for the
+/// hash of a conversation id that is absent: it gives a uniform bucket and is called at most once. Allocates nothing.
 #[must_use]
 pub fn decide(
     environment: &Compiled,
     request: &Request<'_>,
+    now: impl FnOnce() -> Timestamp,
     draw: impl FnOnce() -> Bucket,
 ) -> Decision {
-    let version = match request.flow_version {
-        "" => None,
-        label => environment.version(label),
-    };
-    let (slot, reason) = if let Some(slot) = version.and_then(|version| version.admitted_by) {
+    let version = environment.version(request.flow_version);
+    let (slot, reason) = if let Some(slot) = environment.overridden(request, now) {
+        (slot, Reason::Override)
+    } else if let Some(slot) = version.and_then(KnownVersion::admitted_by) {
         (slot, Reason::Affinity)
     } else if environment.weight.is_zero() {
         (environment.active, Reason::Active)
     } else {
-        let bucket = match request.conversation_id {
-            "" => draw(),
-            id => bucket(&environment.salt, id),
-        };
-        let slot = if bucket.is_within(environment.weight) {
-            environment.active.other()
-        } else {
-            environment.active
-        };
-        (slot, Reason::Weighted)
+        let bucket = environment
+            .bucket(request.conversation_id)
+            .unwrap_or_else(draw);
+        (environment.weighted(bucket), Reason::Weighted)
     };
     Decision {
         slot,

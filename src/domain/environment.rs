@@ -1,19 +1,22 @@
 //! The environment: two slots, which of them is active, and the share of new calls that goes to the other.
 
 mod commands;
+mod overrides;
 #[cfg(test)]
 pub(crate) mod strategy;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
-use super::command::Flow;
-use super::ids::{InterfaceNumber, VersionLabel};
+use super::command::{Flow, TestCalls};
+use super::ids::{InterfaceNumber, Owner, VersionLabel};
 use super::slot::{BySlot, Slot};
 use super::weight::Weight;
+
+pub use overrides::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
 
 /// How many retired flow versions an environment remembers.
 pub const REMEMBERED_VERSIONS: usize = 16;
@@ -40,6 +43,8 @@ pub struct Environment {
     pub previously_active: Option<VersionLabel>,
     /// Versions that no slot holds any more, oldest first, at most [`REMEMBERED_VERSIONS`].
     pub retired: VecDeque<RetiredVersion>,
+    /// Smoke-test overrides, the last added last, at most [`MAX_OVERRIDES`] and one for the same calls. Some may have expired.
+    pub overrides: Vec<Override>,
 }
 
 /// What is known of a slot.
@@ -98,6 +103,30 @@ pub struct RetiredVersion {
     pub interface: InterfaceNumber,
 }
 
+/// A smoke-test override: calls known by a number go to one slot, until it expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Override {
+    /// The calls.
+    pub calls: TestCalls,
+    /// The slot that takes them, as long as nothing bars it ([`SlotState::bars_test_calls`]).
+    pub to: Slot,
+    /// Who answers for it.
+    pub owner: Owner,
+    /// When it ends.
+    pub expires_at: Timestamp,
+}
+
+/// Why a slot does not take a call that is meant for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Bar {
+    /// It holds nothing.
+    Empty,
+    /// It is claimed, or was until the claim ended: what its flow is, or is about to become, nobody knows.
+    Claimed,
+    /// Its version was rolled back without keeping the calls inside it.
+    RolledBack,
+}
+
 impl FlowVersion {
     /// Whether a call that is inside this version may come back to it.
     #[must_use]
@@ -124,6 +153,33 @@ impl SlotState {
             (Some(claim), _) => Content::Unknown(claim),
             (None, Some(version)) => Content::Version(version),
             (None, None) => Content::Empty,
+        }
+    }
+
+    /// Why no smoke-test override leads here, if none does.
+    ///
+    /// Not for a rollback: to look again at a version that was rolled back is what a test call is for. But for a claim,
+    /// whether it has expired or not, so the time does not matter: nobody could say what the test has tested, and a dialled
+    /// number may be one that customers know.
+    #[must_use]
+    pub fn bars_test_calls(&self) -> Option<Bar> {
+        if self.claim.is_some() {
+            Some(Bar::Claimed)
+        } else if self.version.is_none() {
+            Some(Bar::Empty)
+        } else {
+            None
+        }
+    }
+
+    /// Why a call that is inside the slot's version does not come back here, if it does not.
+    #[must_use]
+    pub fn bars_own_calls(&self) -> Option<Bar> {
+        match &self.version {
+            Some(version) if self.claim.is_none() && !version.admits_own_calls() => {
+                Some(Bar::RolledBack)
+            }
+            _ => self.bars_test_calls(),
         }
     }
 }
@@ -200,6 +256,13 @@ impl Environment {
         }
         if self.retired.len() > REMEMBERED_VERSIONS {
             return Some("too many retired versions");
+        }
+        if self.overrides.len() > MAX_OVERRIDES {
+            return Some("too many overrides");
+        }
+        let calls: BTreeSet<_> = self.overrides.iter().map(|one| one.calls).collect();
+        if calls.len() < self.overrides.len() {
+            return Some("two overrides are for the same calls");
         }
         None
     }

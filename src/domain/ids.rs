@@ -120,6 +120,13 @@ text_type! {
 }
 
 text_type! {
+    /// Who answers for a smoke-test override: a person or a pipeline.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,62}[^\s\x00-\x1f\x7f])?$", example = "IVR team, ext. 4711")]
+    Owner, "owner", "1 to 64 characters on one line, no blank at either end",
+    |text| is_line(text, 64)
+}
+
+text_type! {
     /// Who made a change: a token's name, or a subject that an identity provider vouches for.
     #[schema(min_length = 1, max_length = 256, example = "release-pipeline")]
     Actor, "actor", "1 to 256 characters on one line, no blank at either end",

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::environment::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
 use super::ids::VersionLabel;
 use super::slot::Slot;
 
@@ -71,6 +72,12 @@ pub enum Refusal {
     /// The life of the claim is out of range.
     #[error("a claim lasts 1 to 1440 minutes")]
     ClaimLength,
+    /// The life of the override is out of range.
+    #[error("an override lasts 1 to {MAX_OVERRIDE_MINUTES} minutes")]
+    OverrideLength,
+    /// One override more than an environment holds.
+    #[error("an environment holds at most {MAX_OVERRIDES} overrides; remove one first")]
+    TooManyOverrides,
     /// Another version of the environment has this label, or had it recently.
     #[error("the label {0} is or was in use in this environment; choose a new one")]
     LabelInUse(VersionLabel),

@@ -111,8 +111,15 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
     let call = Call {
         conversation_id: &input.conversation_id,
         flow_version: &input.flow_version,
+        ani: &input.ani,
+        dnis: &input.dnis,
     };
-    let decision = decide(&served.compiled, &call, || Bucket::of(rand::rng().random()));
+    let decision = decide(
+        &served.compiled,
+        &call,
+        || listener.clock.now(),
+        || Bucket::of(rand::rng().random()),
+    );
     served.count(&decision, source);
     let interface = interface
         .filter(|number| served.compiled.has_interface(*number))
@@ -202,10 +209,10 @@ struct DecisionRequest {
     /// Label of the flow version the call has already been in.
     #[schema(rename = "Flow_Version", example = "")]
     flow_version: Option<String>,
-    /// The caller's number.
+    /// The caller's number; `tel:` and `sip:` addresses are read too. Compared with the overrides, never kept.
     #[schema(rename = "ANI", example = "+4930123456")]
     ani: Option<String>,
-    /// The dialled number.
+    /// The dialled number, likewise.
     #[schema(rename = "DNIS", example = "+4930654321")]
     dnis: Option<String>,
 }
@@ -235,7 +242,7 @@ struct DecisionAnswer {
     /// Whether the caller's `Flow_Version` was recognised; true if it was empty.
     #[schema(rename = "Flow_Version_Known")]
     flow_version_known: bool,
-    /// The rule that decided: `affinity`, `weighted` or `active`.
+    /// The rule that decided: `override`, `affinity`, `weighted` or `active`.
     #[schema(rename = "Reason")]
     reason: String,
     /// The revision decided by.

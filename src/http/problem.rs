@@ -147,10 +147,12 @@ impl From<Refusal> for Problem {
             Refusal::NoRollbackTarget(_) => Kind::NoRollbackTarget,
             Refusal::SameFlowTwice(_)
             | Refusal::ClaimLength
+            | Refusal::OverrideLength
             | Refusal::NoScope
             | Refusal::ExpiryPassed(_) => Kind::BadRequest,
             Refusal::TooManyEnvironments
             | Refusal::TooManyTokens
+            | Refusal::TooManyOverrides
             | Refusal::SlotEmpty(_)
             | Refusal::SlotClaimed { .. }
             | Refusal::SlotUnknown { .. }

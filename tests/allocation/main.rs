@@ -71,13 +71,17 @@ fn allocations(
     let request = Request {
         conversation_id,
         flow_version,
+        ..Request::default()
     };
     let mut reason = None;
     let count = measure(|| {
         reason = Some(
-            decide(black_box(environment), black_box(&request), || {
-                Bucket::of(black_box(1 << 63))
-            })
+            decide(
+                black_box(environment),
+                black_box(&request),
+                || black_box(Timestamp::UNIX_EPOCH),
+                || Bucket::of(black_box(1 << 63)),
+            )
             .reason,
         );
     })

@@ -2,9 +2,10 @@
 //! its newest, and never changed afterwards.
 //!
 //! A file holds a journal item in DynamoDB's JSON (with the state as bytes), the state again for people to read, and what a
-//! reader has to make of it. For a **new** format, and only then, raise `format::NEWEST`, add shapes that the new members
-//! take to [`shapes`], and run `TRAFFIC_COP_TEST_WRITE_FIXTURES=1 cargo test --test store fixtures`: it makes the new
-//! directory and refuses to touch one that is there.
+//! reader has to make of it. For new members, add shapes that they take to [`shapes`], in a history of their own, and run
+//! `TRAFFIC_COP_TEST_WRITE_FIXTURES=1 cargo test --test store fixtures`: it writes the files that are missing, and touches none
+//! that is there. Once a release has written data of a format, members that its readers have to know need a **new** format:
+//! raise `format::NEWEST` first.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,10 @@ use data_encoding::{BASE64, HEXLOWER};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 use traffic_cop::domain::access::{Access, AccessCommand, Grant, Reach, Scope, TokenHash};
-use traffic_cop::domain::command::{Claim, Command, Rebind, Register, Release, Rollback};
-use traffic_cop::domain::environment::{Environment, FlowVersion, SlotState, Standing};
+use traffic_cop::domain::command::{
+    AddOverride, Claim, Command, Rebind, Register, Release, Rollback, TestCalls,
+};
+use traffic_cop::domain::environment::{Environment, FlowVersion, Override, SlotState, Standing};
 use traffic_cop::domain::ids::{AggregateKey, InterfaceNumber, Revision, Sequence};
 use traffic_cop::domain::operation::{Digest128, Operation, Operations};
 use traffic_cop::domain::slot::Slot;
@@ -29,7 +32,7 @@ use traffic_cop::store::record::{Bridge, Draft, Entry, Position, Record, RecordH
 use crate::support::commands;
 use crate::support::engine::environment_variable;
 
-/// Set to write the fixtures of a new format.
+/// Set to write the fixtures that are missing.
 const WRITE: &str = "TRAFFIC_COP_TEST_WRITE_FIXTURES";
 
 /// One test per file, and one that there are files of the newest format.
@@ -154,7 +157,7 @@ fn tell_environment(environment: &Environment) -> Value {
         .iter()
         .map(|version| json!([version.label.as_str(), version.interface.0]))
         .collect();
-    json!({
+    let mut told = json!({
         "salt": HEXLOWER.encode(&environment.salt.0),
         "active": environment.active.as_str(),
         "weight": environment.weight.to_string(),
@@ -162,7 +165,26 @@ fn tell_environment(environment: &Environment) -> Value {
         "blue": tell_slot(&environment.slots.blue),
         "green": tell_slot(&environment.slots.green),
         "retired": retired,
-    })
+    });
+    // Only where there are some: the fixtures from before there were any stay as they are.
+    if !environment.overrides.is_empty() {
+        told["overrides"] = environment.overrides.iter().map(tell_override).collect();
+    }
+    told
+}
+
+fn tell_override(one: &Override) -> Value {
+    let (kind, number) = match one.calls {
+        TestCalls::Ani(number) => ("ani", number),
+        TestCalls::Dnis(number) => ("dnis", number),
+    };
+    json!([
+        kind,
+        number.to_string(),
+        one.to.as_str(),
+        one.owner.as_str(),
+        one.expires_at.to_string()
+    ])
 }
 
 fn tell_slot(slot: &SlotState) -> Value {
@@ -225,8 +247,8 @@ impl Shape {
 
 fn write_newest() {
     let directory = root().join(format!("format-{NEWEST}"));
-    fs::create_dir(&directory).expect("a format that has no fixtures yet");
-    for shape in shapes() {
+    fs::create_dir_all(&directory).expect("a directory");
+    for shape in shapes().iter().filter(|shape| !shape.path().exists()) {
         let fixture = json!({
             "item": item_to_json(&shape.item),
             "state": shape.state,
@@ -277,6 +299,17 @@ fn shapes() -> Vec<Shape> {
     }
     then("environment-deleted", commands::delete());
     then("environment-created-again", commands::create());
+    let mut history = History::<Environment>::new("environment/Tested_IVR", tell_environment);
+    let mut then = |name: &str, command: Command| shapes.push(history.then(name, &command));
+    then("environment-to-be-tested", commands::create());
+    then(
+        "environment-with-an-override",
+        add_override(ani("tel:+49 30 123456"), 1440, "Größe & Co"),
+    );
+    then(
+        "environment-with-overrides",
+        add_override(dnis("0800"), 1, "night shift"),
+    );
     let mut history = History::<Access>::new("access", tell_access);
     let mut then = |name: &str, command: AccessCommand| shapes.push(history.then(name, &command));
     then(
@@ -346,6 +379,24 @@ fn register(label: &str, interface: u32) -> Command {
         slot: None,
         flow_version,
         interface: InterfaceNumber(interface),
+    }
+    .into()
+}
+
+fn ani(number: &str) -> TestCalls {
+    TestCalls::Ani(number.parse().expect("a number"))
+}
+
+fn dnis(number: &str) -> TestCalls {
+    TestCalls::Dnis(number.parse().expect("a number"))
+}
+
+fn add_override(calls: TestCalls, expires_in_minutes: u16, owner: &str) -> Command {
+    AddOverride {
+        calls,
+        to: Slot::Blue,
+        expires_in_minutes,
+        owner: owner.parse().expect("an owner"),
     }
     .into()
 }

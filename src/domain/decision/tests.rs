@@ -1,5 +1,7 @@
 //! Which slot takes a call: the hash, pinned; the weight, counted; the rules, one by one.
 
+mod overrides;
+
 use std::cell::Cell;
 use std::collections::VecDeque;
 
@@ -7,9 +9,13 @@ use jiff::Timestamp;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
-use crate::domain::command::Flow;
+use crate::domain::command::{Flow, TestCalls};
 use crate::domain::environment::strategy;
-use crate::domain::environment::{FlowVersion, RetiredVersion, SlotClaim, SlotState, Standing};
+use crate::domain::environment::{
+    Environment, FlowVersion, RetiredVersion, SlotClaim, SlotState, Standing,
+};
+use crate::domain::ids::Revision;
+use crate::domain::slot::BySlot;
 use crate::domain::slot::Slot::{Blue, Green};
 
 const UUID: &str = "5f0c9a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e";
@@ -43,6 +49,7 @@ fn environment() -> Environment {
             label: "v0".parse().unwrap(),
             interface: InterfaceNumber(7),
         }]),
+        overrides: Vec::new(),
     }
 }
 
@@ -57,13 +64,18 @@ fn compiled(environment: &Environment) -> Compiled {
     Compiled::new("Main_IVR".parse().unwrap(), Revision(1), environment)
 }
 
+/// The clock where no override is for the call.
+fn no_clock() -> Timestamp {
+    panic!("the time does not matter")
+}
+
 /// The decision about a call that brings an id; it may not fall back on a draw.
 fn decide_by_id(environment: &Compiled, conversation_id: &str) -> Decision {
     let request = Request {
         conversation_id,
-        flow_version: "",
+        ..Request::default()
     };
-    decide(environment, &request, || {
+    decide(environment, &request, no_clock, || {
         panic!("a draw for {conversation_id:?}")
     })
 }
@@ -73,10 +85,11 @@ fn decide_by_id(environment: &Compiled, conversation_id: &str) -> Decision {
 fn decide_by_version(environment: &Environment, flow_version: &str) -> Decision {
     let environment = compiled(environment);
     let request = Request {
-        conversation_id: "",
         flow_version,
+        ..Request::default()
     };
-    let [low, high] = [0, u64::MAX].map(|end| decide(&environment, &request, || Bucket::of(end)));
+    let [low, high] =
+        [0, u64::MAX].map(|end| decide(&environment, &request, no_clock, || Bucket::of(end)));
     assert_eq!(low, high, "it depends on the draw");
     low
 }
@@ -244,7 +257,7 @@ fn decisions_go_by_the_bucket_at_each_weight() {
             let Some(bucket) = (n < Bucket::COUNT).then(|| Bucket::of(start_of(n))) else {
                 continue;
             };
-            let decision = decide(&environment, &Request::default(), || bucket);
+            let decision = decide(&environment, &Request::default(), no_clock, || bucket);
             assert_eq!(
                 decision.slot,
                 if n < bps { Green } else { Blue },
@@ -309,7 +322,10 @@ fn at_full_weight_every_call_goes_to_the_candidate() {
         assert_eq!(decide_by_id(&environment, &n.to_string()).slot, Green);
     }
     assert_eq!(
-        decide(&environment, &Request::default(), || Bucket::of(u64::MAX)).slot,
+        decide(&environment, &Request::default(), no_clock, || Bucket::of(
+            u64::MAX
+        ))
+        .slot,
         Green
     );
 }
@@ -337,11 +353,14 @@ fn a_call_without_an_id_is_drawn_once_and_one_with_an_id_never() {
         Bucket::of(end)
     };
     assert_eq!(
-        decide(&environment, &Request::default(), || draw(0)).slot,
+        decide(&environment, &Request::default(), no_clock, || draw(0)).slot,
         Green
     );
     assert_eq!(
-        decide(&environment, &Request::default(), || draw(u64::MAX)).slot,
+        decide(&environment, &Request::default(), no_clock, || draw(
+            u64::MAX
+        ))
+        .slot,
         Blue
     );
     assert_eq!(draws.get(), 2);
@@ -357,11 +376,17 @@ fn green_gives_its_share_to_blue_when_it_is_active() {
         ..weighted("25")
     });
     assert_eq!(
-        decide(&environment, &Request::default(), || Bucket::of(0)).slot,
+        decide(&environment, &Request::default(), no_clock, || Bucket::of(
+            0
+        ))
+        .slot,
         Blue
     );
     assert_eq!(
-        decide(&environment, &Request::default(), || Bucket::of(u64::MAX)).slot,
+        decide(&environment, &Request::default(), no_clock, || Bucket::of(
+            u64::MAX
+        ))
+        .slot,
         Green
     );
 }
@@ -393,9 +418,10 @@ fn affinity_comes_before_the_conversation_id() {
     let request = Request {
         conversation_id: UUID,
         flow_version: "v1",
+        ..Request::default()
     };
     assert_eq!(
-        decide(&environment, &request, || panic!("a draw")).reason,
+        decide(&environment, &request, no_clock, || panic!("a draw")).reason,
         Reason::Affinity
     );
 }
@@ -526,7 +552,7 @@ fn interfaces_of_held_and_retired_versions_can_be_asked_for() {
 fn rules_have_the_names_of_the_wire() {
     assert_eq!(
         Reason::ALL.map(Reason::as_str),
-        ["affinity", "weighted", "active"]
+        ["override", "affinity", "weighted", "active"]
     );
 }
 
@@ -564,8 +590,8 @@ proptest! {
         id in conversation_ids(),
         flow_version in "v[0-9]{1,2}",
     ) {
-        let request = Request { conversation_id: &id, flow_version: &flow_version };
-        let answer = || decide(&compiled(&state.environment), &request, || panic!("a draw"));
+        let request = Request { conversation_id: &id, flow_version: &flow_version, ..Request::default() };
+        let answer = || decide(&compiled(&state.environment), &request, no_clock, || panic!("a draw"));
         prop_assert_eq!(answer(), answer());
     }
 
@@ -580,12 +606,13 @@ proptest! {
         let retired = environment.retired.iter().map(|version| &version.label);
         let labels: Vec<_> = held.map(|version| &version.label).chain(retired).collect();
         let label = labels[remembered.index(labels.len())];
-        let request = Request { conversation_id: &id, flow_version: label.as_str() };
-        let decision = decide(&compiled(environment), &request, || panic!("a draw"));
+        let request = Request { conversation_id: &id, flow_version: label.as_str(), ..Request::default() };
+        let decision = decide(&compiled(environment), &request, no_clock, || panic!("a draw"));
         prop_assert!(decision.flow_version_known);
         prop_assert_eq!(Some(decision.interface), environment.interface_of(label.as_str()));
         let chosen = &environment.slots[decision.slot];
         match decision.reason {
+            Reason::Override => panic!("for a call without numbers"),
             Reason::Affinity => {
                 let version = chosen.version.as_ref().unwrap();
                 prop_assert_eq!(&version.label, label);

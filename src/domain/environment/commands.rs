@@ -18,7 +18,7 @@ use crate::domain::weight::Weight;
 use crate::domain::{Aggregate, Change, Context, Unchanged};
 
 /// The state after a command, or that nothing changes, or why not.
-type Applied = Result<Change<Environment>, Refusal>;
+pub(super) type Applied = Result<Change<Environment>, Refusal>;
 
 impl Aggregate for Environment {
     type Command = Command;
@@ -31,7 +31,10 @@ impl Aggregate for Environment {
             };
         }
         let before = state.ok_or(Refusal::EnvironmentMissing)?;
-        let change = before.clone().after(command, context)?;
+        let mut current = before.clone();
+        // They match no call any more, so the next change takes them along, and they stand in no one's way.
+        current.overrides.retain(|one| one.expires_at > context.now);
+        let change = current.after(command, context)?;
         Ok(match change {
             Change::To(Some(mut after)) => {
                 after.note_ended_shares(before, context.now);
@@ -68,6 +71,7 @@ fn create_environment(create: &Create, context: &Context) -> Applied {
         weight: Weight::ZERO,
         previously_active: None,
         retired: VecDeque::new(),
+        overrides: Vec::new(),
     })))
 }
 
@@ -92,6 +96,8 @@ impl Environment {
             Command::Cutover(cutover) => self.cutover(cutover, now),
             Command::Rollback(rollback) => self.roll_back(rollback, now),
             Command::SetWeight(set_weight) => self.set_weight(set_weight, now),
+            Command::AddOverride(add) => self.add_override(add, now),
+            Command::RemoveOverride(remove) => self.remove_override(remove),
             Command::Delete(_) => Ok(Change::To(None)),
         }
     }
@@ -257,11 +263,19 @@ impl Environment {
 
     /// Makes the version in `slot` fit to take calls, clearing the mark of an earlier rollback, or says why it is not.
     fn admit(&mut self, slot: Slot, now: Timestamp) -> Result<(), Refusal> {
+        self.known_version(slot, now)?;
+        self.mark(slot, Standing::Good);
+        Ok(())
+    }
+
+    /// The version in `slot`, or why nobody can say which one that is.
+    pub(super) fn known_version(
+        &self,
+        slot: Slot,
+        now: Timestamp,
+    ) -> Result<&FlowVersion, Refusal> {
         match self.slots[slot].content(now) {
-            Content::Version(_) => {
-                self.mark(slot, Standing::Good);
-                Ok(())
-            }
+            Content::Version(version) => Ok(version),
             Content::Empty => Err(Refusal::SlotEmpty(slot)),
             Content::Claimed(claim) => Err(claimed(slot, claim)),
             Content::Unknown(claim) => Err(Refusal::SlotUnknown {
@@ -323,6 +337,6 @@ fn claimed(slot: Slot, claim: &SlotClaim) -> Refusal {
 }
 
 /// `duration` after `time`, or the end of time.
-fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
+pub(super) fn later(time: Timestamp, duration: SignedDuration) -> Timestamp {
     time.checked_add(duration).unwrap_or(Timestamp::MAX)
 }

@@ -11,7 +11,8 @@ use proptest::{option, prop_oneof};
 
 use super::Environment;
 use crate::domain::command::{
-    Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release, Rollback, SetWeight,
+    AddOverride, Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release,
+    RemoveOverride, Rollback, SetWeight, TestCalls,
 };
 use crate::domain::ids::{EnvironmentName, FlowId, FlowName, InterfaceNumber, VersionLabel};
 use crate::domain::slot::{BySlot, Slot};
@@ -85,6 +86,27 @@ fn releases() -> impl Strategy<Value = Register> {
     })
 }
 
+/// One of few kinds of calls, so that overrides meet each other and the calls that are decided.
+pub(crate) fn test_calls() -> impl Strategy<Value = TestCalls> {
+    prop_oneof![
+        parsed(r"\+49[0-3]").prop_map(TestCalls::Ani),
+        parsed(r"\+49[0-3]").prop_map(TestCalls::Dnis),
+    ]
+}
+
+/// An override that may still be refused.
+fn overrides() -> impl Strategy<Value = AddOverride> {
+    let minutes = prop_oneof![9 => 1..=120_u16, 1 => any::<u16>()];
+    (test_calls(), slots(), minutes, parsed("[a-z]{1,8}")).prop_map(
+        |(calls, to, expires_in_minutes, owner)| AddOverride {
+            calls,
+            to,
+            expires_in_minutes,
+            owner,
+        },
+    )
+}
+
 /// Any command but creation and deletion. Many are refused by most states.
 pub(crate) fn changes() -> impl Strategy<Value = Command> {
     // Mostly the candidate: the active slot refuses nearly everything.
@@ -113,6 +135,8 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
         2 => option::weighted(0.3, slots()).prop_map(|to| Cutover { to }.into()),
         2 => any::<bool>().prop_map(|keep_calls| Rollback { keep_calls }.into()),
         3 => weights().prop_map(|weight| SetWeight { weight }.into()),
+        3 => overrides().prop_map(Command::from),
+        1 => test_calls().prop_map(|calls| RemoveOverride { calls }.into()),
     ]
 }
 

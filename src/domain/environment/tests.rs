@@ -1116,10 +1116,11 @@ fn chosen(environment: &Environment) -> Vec<Slot> {
     for flow_version in &callers(environment) {
         for end in [0, u64::MAX] {
             let request = Request {
-                conversation_id: "",
                 flow_version,
+                ..Request::default()
             };
-            slots.push(decide(&compiled, &request, || Bucket::of(end)).slot);
+            let now = || panic!("no override is for this call");
+            slots.push(decide(&compiled, &request, now, || Bucket::of(end)).slot);
         }
     }
     slots

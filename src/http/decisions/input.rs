@@ -8,11 +8,13 @@ use serde::{Deserialize, Deserializer};
 
 use crate::http::problem::{Kind, Problem};
 
-/// The members of a decision request that decide. `ANI` and `DNIS` are checked and not kept.
+/// The members of a decision request, borrowed from its body: they go with it.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Input<'a> {
     pub(super) conversation_id: Cow<'a, str>,
     pub(super) flow_version: Cow<'a, str>,
+    pub(super) ani: Cow<'a, str>,
+    pub(super) dnis: Cow<'a, str>,
 }
 
 /// Reads one JSON object whose known members are texts or null, none of its members twice.
@@ -68,10 +70,12 @@ impl<'de> Visitor<'de> for Members {
                 return Err(A::Error::custom("a member stands twice"));
             }
         }
-        let [conversation_id, flow_version, ..] = input.map(Option::unwrap_or_default);
+        let [conversation_id, flow_version, ani, dnis] = input.map(Option::unwrap_or_default);
         Ok(Input {
             conversation_id,
             flow_version,
+            ani,
+            dnis,
         })
     }
 }

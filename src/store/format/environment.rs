@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{FormatError, Stored, hex};
-use crate::domain::command::Flow;
+use crate::domain::command::{Flow, TestCalls};
 use crate::domain::environment::{
-    Environment, FlowVersion, RetiredVersion, Salt, SlotClaim, SlotState, Standing,
+    Environment, FlowVersion, Override, RetiredVersion, Salt, SlotClaim, SlotState, Standing,
 };
-use crate::domain::ids::{AggregateKey, InterfaceNumber, VersionLabel};
+use crate::domain::ids::{AggregateKey, InterfaceNumber, Owner, VersionLabel};
+use crate::domain::phone_number::PhoneNumber;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
 use crate::store::item::{Item, text};
@@ -24,6 +25,8 @@ pub struct WireEnvironment {
     previously_active: Option<VersionLabel>,
     slots: BySlot<WireSlot>,
     retired: Vec<WireRetired>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    overrides: Vec<WireOverride>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,6 +72,22 @@ struct WireRetired {
     interface: InterfaceNumber,
 }
 
+#[derive(Serialize, Deserialize)]
+struct WireOverride {
+    #[serde(flatten)]
+    calls: WireCalls,
+    to: Slot,
+    owner: Owner,
+    expires_at: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WireCalls {
+    Ani(PhoneNumber),
+    Dnis(PhoneNumber),
+}
+
 impl Stored for Environment {
     const MEMBER: &'static str = "environment";
     const MAX_STATE_BYTES: usize = 32 * 1024;
@@ -89,6 +108,7 @@ impl Stored for Environment {
                     interface: version.interface,
                 })
                 .collect(),
+            overrides: self.overrides.iter().map(WireOverride::from).collect(),
         }
     }
 
@@ -115,6 +135,7 @@ impl Stored for Environment {
                     interface: version.interface,
                 })
                 .collect(),
+            overrides: wire.overrides.into_iter().map(Override::from).collect(),
         };
         match environment.inconsistency() {
             None => Ok(environment),
@@ -189,6 +210,34 @@ impl From<WireSlot> for SlotState {
                 expires_at: claim.expires_at,
             }),
             share_ended_at: wire.share_ended_at,
+        }
+    }
+}
+
+impl From<&Override> for WireOverride {
+    fn from(one: &Override) -> Self {
+        Self {
+            calls: match one.calls {
+                TestCalls::Ani(number) => WireCalls::Ani(number),
+                TestCalls::Dnis(number) => WireCalls::Dnis(number),
+            },
+            to: one.to,
+            owner: one.owner.clone(),
+            expires_at: one.expires_at,
+        }
+    }
+}
+
+impl From<WireOverride> for Override {
+    fn from(wire: WireOverride) -> Self {
+        Self {
+            calls: match wire.calls {
+                WireCalls::Ani(number) => TestCalls::Ani(number),
+                WireCalls::Dnis(number) => TestCalls::Dnis(number),
+            },
+            to: wire.to,
+            owner: wire.owner,
+            expires_at: wire.expires_at,
         }
     }
 }

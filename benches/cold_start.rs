@@ -171,6 +171,7 @@ fn next_record(place: usize, previous: Option<&Record>) -> anyhow::Result<Draft>
     let at: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let context = Context {
         now: at,
+        revision: Revision(1),
         draw: [7; 16],
         drain_time: Duration::ZERO,
         others: 0,

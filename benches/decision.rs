@@ -15,6 +15,7 @@ use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
 fn environment(percent: &str) -> Environment {
     let context = Context {
         now: Timestamp::UNIX_EPOCH,
+        revision: Revision(1),
         draw: [7; 16],
         drain_time: Default::default(),
         others: 0,

@@ -343,6 +343,7 @@ impl Control {
         }
         let context = Context {
             now: self.clock.now(),
+            revision: tracked.revision.next(),
             draw: attempt.draw,
             drain_time: self.drain_time,
             others: base.others,
@@ -369,7 +370,7 @@ impl Control {
             sequence: base.position.next,
         });
         let (format, bytes) = Document::next(document, &operations, state);
-        if bytes.len() > A::MAX_STATE_BYTES && !attempt.command.is_rescue() {
+        if bytes.len() > A::MAX_STATE_BYTES && !attempt.command.may_outgrow() {
             return Err(WriteError::TooLarge {
                 bytes: bytes.len(),
                 limit: A::MAX_STATE_BYTES,

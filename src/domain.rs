@@ -32,6 +32,8 @@ pub use refusal::Refusal;
 pub struct Context {
     /// The time of the change.
     pub now: Timestamp,
+    /// The revision that the change makes.
+    pub revision: ids::Revision,
     /// Fresh random bytes for whatever the command creates.
     pub draw: [u8; 16],
     /// How long a slot has to be without new calls before it counts as drained.
@@ -62,8 +64,13 @@ pub trait Action {
     fn action(&self) -> &'static str;
 
     /// Whether it makes callers or the deployment safer, so that it may pass where others are held up: a state that cannot
-    /// be read, a newer format, a state that is too large.
+    /// be read, or a newer format.
     fn is_rescue(&self) -> bool;
+
+    /// Whether it may leave a state behind that is larger than allowed: it must not fail for want of room.
+    fn may_outgrow(&self) -> bool {
+        self.is_rescue()
+    }
 
     /// A text that two commands share exactly if they ask for the same.
     fn fingerprint(&self) -> String;
@@ -92,4 +99,8 @@ pub enum Unchanged {
     SameFlow,
     /// Override: none is there for these calls.
     NoSuchOverride,
+    /// Pause of a rollout: it is paused.
+    AlreadyPaused,
+    /// Abort of a rollout: it was aborted.
+    AlreadyAborted,
 }

@@ -99,22 +99,29 @@ async fn current_revision(
     Ok(Revision(environment.revision))
 }
 
-/// The method of a command, and the last part of its path.
-fn route(command: &Command) -> (Method, Option<&'static str>) {
-    let action = match command {
-        Command::Create(_) => return (Method::PUT, None),
-        Command::Delete(_) => return (Method::DELETE, None),
-        Command::Register(_) => "register",
-        Command::Claim(_) => "claim",
-        Command::Release(_) => "release",
-        Command::Rebind(_) => "rebind",
-        Command::Cutover(_) => "cutover",
-        Command::Rollback(_) => "rollback",
-        Command::SetWeight(_) => "weight",
-        Command::AddOverride(_) => "add_override",
-        Command::RemoveOverride(_) => "remove_override",
+/// The method of a command, and the last parts of its path.
+fn route(command: &Command) -> (Method, &'static [&'static str]) {
+    let action: &[&str] = match command {
+        Command::Create(_) => return (Method::PUT, &[]),
+        Command::Delete(_) => return (Method::DELETE, &[]),
+        Command::Register(_) => &["register"],
+        Command::Claim(_) => &["claim"],
+        Command::Release(_) => &["release"],
+        Command::Rebind(_) => &["rebind"],
+        Command::Cutover(_) => &["cutover"],
+        Command::Rollback(_) => &["rollback"],
+        Command::SetWeight(_) => &["weight"],
+        Command::AddOverride(_) => &["add_override"],
+        Command::RemoveOverride(_) => &["remove_override"],
+        Command::StartRollout(_) => &["rollout"],
+        Command::PauseRollout(_) => &["rollout", "pause"],
+        Command::ResumeRollout(_) => &["rollout", "resume"],
+        Command::PromoteRollout(_) => &["rollout", "promote"],
+        Command::AbortRollout(_) => &["rollout", "abort"],
+        // The controller's own, which no command line sends; a server would answer that there is no such resource.
+        Command::StepRollout(_) => &["rollout", "step"],
     };
-    (Method::POST, Some(action))
+    (Method::POST, action)
 }
 
 /// The members of the command, and the reason beside them.

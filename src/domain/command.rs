@@ -9,6 +9,10 @@ use utoipa::ToSchema;
 use super::Action;
 use super::ids::{FlowId, FlowName, InterfaceNumber, Owner, VersionLabel};
 use super::phone_number::PhoneNumber;
+use super::rollout::Move;
+use super::rollout::command::{
+    AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout, StepRollout,
+};
 use super::slot::{BySlot, Slot};
 use super::weight::Weight;
 
@@ -38,6 +42,18 @@ pub enum Command {
     RemoveOverride(RemoveOverride),
     /// Remove the environment.
     Delete(Delete),
+    /// Start to ramp the candidate up by a plan.
+    StartRollout(StartRollout),
+    /// Stop the ramp in its present step.
+    PauseRollout(PauseRollout),
+    /// Go on with the ramp.
+    ResumeRollout(ResumeRollout),
+    /// Agree to leave the present step.
+    PromoteRollout(PromoteRollout),
+    /// Give the candidate up.
+    AbortRollout(AbortRollout),
+    /// Carry out what follows from the evidence.
+    StepRollout(Box<StepRollout>),
 }
 
 impl Action for Command {
@@ -54,11 +70,30 @@ impl Action for Command {
             Self::AddOverride(_) => "add_override",
             Self::RemoveOverride(_) => "remove_override",
             Self::Delete(_) => "delete",
+            Self::StartRollout(_) => "start_rollout",
+            Self::PauseRollout(_) => "pause_rollout",
+            Self::ResumeRollout(_) => "resume_rollout",
+            Self::PromoteRollout(_) => "promote_rollout",
+            Self::AbortRollout(_) => "abort_rollout",
+            Self::StepRollout(step) => match step.chosen {
+                Move::Advance => "advance_rollout",
+                Move::Finish => "finish_rollout",
+                Move::Pause(_) => "pause_rollout",
+                Move::Abort(_) => "abort_rollout",
+            },
         }
     }
 
     fn is_rescue(&self) -> bool {
         matches!(self, Self::Rollback(_))
+    }
+
+    fn may_outgrow(&self) -> bool {
+        match self {
+            Self::Rollback(_) | Self::PauseRollout(_) | Self::AbortRollout(_) => true,
+            Self::StepRollout(step) => matches!(step.chosen, Move::Pause(_) | Move::Abort(_)),
+            _ => false,
+        }
     }
 
     fn fingerprint(&self) -> String {
@@ -244,5 +279,16 @@ commands!(
     SetWeight,
     AddOverride,
     RemoveOverride,
-    Delete
+    Delete,
+    StartRollout,
+    PauseRollout,
+    ResumeRollout,
+    PromoteRollout,
+    AbortRollout
 );
+
+impl From<StepRollout> for Command {
+    fn from(members: StepRollout) -> Self {
+        Self::StepRollout(Box::new(members))
+    }
+}

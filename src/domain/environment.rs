@@ -2,6 +2,7 @@
 
 mod commands;
 mod overrides;
+mod ramp;
 #[cfg(test)]
 pub(crate) mod strategy;
 #[cfg(test)]
@@ -13,8 +14,10 @@ use jiff::Timestamp;
 
 use super::command::{Flow, TestCalls};
 use super::ids::{InterfaceNumber, Owner, VersionLabel};
+use super::rollout::Rollout;
 use super::slot::{BySlot, Slot};
 use super::weight::Weight;
+use commands::Applied;
 
 pub use overrides::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
 
@@ -45,6 +48,8 @@ pub struct Environment {
     pub retired: VecDeque<RetiredVersion>,
     /// Smoke-test overrides, the last added last, at most [`MAX_OVERRIDES`] and one for the same calls. Some may have expired.
     pub overrides: Vec<Override>,
+    /// The rollout under way, or the last one of the version that it was about.
+    pub rollout: Option<Box<Rollout>>,
 }
 
 /// What is known of a slot.
@@ -221,6 +226,14 @@ impl Environment {
         slot == self.active || !self.weight.is_zero()
     }
 
+    /// The rollout that has not come to an end.
+    #[must_use]
+    pub fn rollout_under_way(&self) -> Option<&Rollout> {
+        self.rollout
+            .as_deref()
+            .filter(|rollout| rollout.end().is_none())
+    }
+
     /// The interface of the version called `label`, in a slot or retired, if the environment remembers it.
     #[must_use]
     pub fn interface_of(&self, label: &str) -> Option<InterfaceNumber> {
@@ -253,6 +266,11 @@ impl Environment {
         }
         if active.flow.id == candidate.flow.id {
             return Some("both slots are bound to one flow");
+        }
+        if let Some(rollout) = self.rollout_under_way()
+            && (rollout.candidate != self.candidate() || rollout.weight() != self.weight)
+        {
+            return Some("the rollout calls for another weight or candidate");
         }
         if self.retired.len() > REMEMBERED_VERSIONS {
             return Some("too many retired versions");

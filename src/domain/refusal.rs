@@ -66,6 +66,12 @@ pub enum Refusal {
         /// When it counts as drained.
         drained_at: Timestamp,
     },
+    /// A rollout decides about the weight and the candidate.
+    #[error("a rollout is under way; abort it, or wait for its end")]
+    RolloutUnderWay,
+    /// The rollout does not allow it.
+    #[error(transparent)]
+    Rollout(#[from] super::rollout::Refusal),
     /// The slot has no claim to give back.
     #[error("slot {0} is not claimed; there is nothing to release")]
     NotClaimed(Slot),

@@ -6,6 +6,7 @@
 //! Transitions consume a state and give the next, or refuse. The controller's are chosen by [`step()`]; people have the rest.
 
 mod cause;
+pub mod command;
 pub mod limits;
 pub mod percent;
 pub mod plan;
@@ -20,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use self::cause::{AbortCause, PauseCause};
-pub use self::step::{Timing, Transition, Wait, step};
+pub use self::step::{Move, Timing, Transition, Wait, step};
 
 use self::limits::OnPause;
 use self::plan::{Gate, Plan, Step};
@@ -85,6 +86,12 @@ pub enum Promotion {
 /// Why a rollout does not do what was asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// There is none.
+    #[error("there is no rollout; start one first")]
+    None,
+    /// It has left the step that a move was chosen for.
+    #[error("the rollout has moved on since; look at it again")]
+    MovedOn,
     /// It is final.
     #[error("the rollout is {0}; start a new one")]
     Over(End),

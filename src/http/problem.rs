@@ -158,6 +158,8 @@ impl From<Refusal> for Problem {
             | Refusal::SlotUnknown { .. }
             | Refusal::SlotTakesCalls(_)
             | Refusal::SlotNotDrained { .. }
+            | Refusal::RolloutUnderWay
+            | Refusal::Rollout(_)
             | Refusal::NotClaimed(_) => Kind::Refused,
         };
         Self::new(kind, refusal.to_string())

@@ -52,11 +52,11 @@ pub trait Stored: Aggregate + Clone + PartialEq + Send + Sync + 'static {
     /// This state in the newest format.
     fn to_wire(&self) -> Self::Wire;
 
-    /// The state that `wire` describes.
+    /// The state that `wire`, written in `format`, describes.
     ///
     /// # Errors
-    /// Its members contradict each other.
-    fn from_wire(wire: Self::Wire) -> Result<Self, FormatError>;
+    /// Its members contradict each other, or one that this binary has to understand whole does not read.
+    fn from_wire(wire: Self::Wire, format: u32) -> Result<Self, FormatError>;
 
     /// What the aggregate's row shows in plain attributes.
     fn row(state: Option<&Self>) -> Item;
@@ -108,7 +108,7 @@ impl<S: Stored> Document<S> {
             .map_err(malformed)?;
         let wire: Option<S::Wire> =
             serde_json::from_value(member(S::MEMBER)?).map_err(malformed)?;
-        let state = wire.map(S::from_wire).transpose()?;
+        let state = wire.map(|wire| S::from_wire(wire, format)).transpose()?;
         Ok(Self {
             format,
             operations,

@@ -419,6 +419,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
             position: Position::default(),
             context: Context {
                 now: "2026-01-05T08:00:00.125Z".parse().expect("a time"),
+                revision: Revision(1),
                 draw: std::array::from_fn(|n| u8::try_from(n * 16 + n).expect("a byte")),
                 drain_time: Duration::from_secs(60),
                 others: 0,
@@ -428,6 +429,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
 
     fn then(&mut self, name: &str, command: &<S as Aggregate>::Command) -> Shape {
         self.context.now += Duration::from_secs(600);
+        self.context.revision = Revision(self.position.next.0);
         let before = self.document.as_ref();
         let state = before.and_then(|document| document.state.as_ref());
         let Ok(Change::To(state)) = S::apply(state, command, &self.context) else {

@@ -147,6 +147,7 @@ impl Model {
         let others = self.environments.iter();
         let context = Context {
             now: clock.now(),
+            revision: traffic_cop::domain::ids::Revision(known.revision() + 1),
             draw: [0; 16],
             drain_time: DRAIN_TIME,
             others: others

@@ -30,10 +30,10 @@ fn a_body_is_the_members_of_the_command_and_the_reason() {
 
 #[test]
 fn creating_and_deleting_are_methods_and_the_rest_are_actions() {
-    assert_eq!(route(&Delete {}.into()), (Method::DELETE, None));
+    assert_eq!(route(&Delete {}.into()), (Method::DELETE, &[][..]));
     assert_eq!(
         route(&Cutover::default().into()),
-        (Method::POST, Some("cutover"))
+        (Method::POST, &["cutover"][..])
     );
 }
 

@@ -24,6 +24,7 @@ impl World {
             access: None,
             context: Context {
                 now,
+                revision: crate::domain::ids::Revision(1),
                 draw: [0; 16],
                 drain_time: Duration::ZERO,
                 others: 0,

@@ -50,6 +50,7 @@ fn environment() -> Environment {
             interface: InterfaceNumber(7),
         }]),
         overrides: Vec::new(),
+        rollout: None,
     }
 }
 

@@ -72,6 +72,7 @@ fn create_environment(create: &Create, context: &Context) -> Applied {
         previously_active: None,
         retired: VecDeque::new(),
         overrides: Vec::new(),
+        rollout: None,
     })))
 }
 
@@ -98,11 +99,21 @@ impl Environment {
             Command::SetWeight(set_weight) => self.set_weight(set_weight, now),
             Command::AddOverride(add) => self.add_override(add, now),
             Command::RemoveOverride(remove) => self.remove_override(remove),
-            Command::Delete(_) => Ok(Change::To(None)),
+            Command::Delete(_) => {
+                self.refuse_during_rollout()?;
+                Ok(Change::To(None))
+            }
+            Command::StartRollout(start) => self.start_rollout(start, context),
+            Command::PauseRollout(_) => self.pause_rollout(),
+            Command::ResumeRollout(_) => self.resume_rollout(context),
+            Command::PromoteRollout(promote) => self.promote_rollout(promote),
+            Command::AbortRollout(abort) => self.abort_rollout(abort),
+            Command::StepRollout(step) => self.step_rollout(step, context),
         }
     }
 
     fn register(mut self, register: &Register, now: Timestamp) -> Applied {
+        self.refuse_during_rollout()?;
         let slot = register.slot.unwrap_or(self.candidate());
         if self.takes_new_calls(slot) {
             return Err(Refusal::SlotTakesCalls(slot));
@@ -123,6 +134,7 @@ impl Environment {
     }
 
     fn claim(mut self, claim: &Claim, context: &Context) -> Applied {
+        self.refuse_during_rollout()?;
         let slot = claim.slot.unwrap_or(self.candidate());
         if !(1..=1440).contains(&claim.expires_in_minutes) {
             return Err(Refusal::ClaimLength);
@@ -183,6 +195,7 @@ impl Environment {
         if self.slots[slot].flow == rebind.flow {
             return Ok(Change::Nothing(Unchanged::SameFlow));
         }
+        self.refuse_during_rollout()?;
         if self.takes_new_calls(slot) {
             return Err(Refusal::SlotTakesCalls(slot));
         }
@@ -199,6 +212,7 @@ impl Environment {
     }
 
     fn cutover(mut self, cutover: &Cutover, now: Timestamp) -> Applied {
+        self.refuse_during_rollout()?;
         let target = cutover.to.unwrap_or(self.candidate());
         if target == self.active {
             if self.weight.is_zero() {
@@ -212,14 +226,14 @@ impl Environment {
         Ok(Change::To(Some(self)))
     }
 
-    /// A candidate with calls loses them; otherwise the version that was active before becomes active again, unless it was
+    /// A candidate with calls, or on its way to some, loses them; otherwise the version that was active before becomes active again, unless it was
     /// rolled back itself: then rolling back is done already.
     fn roll_back(mut self, rollback: &Rollback, now: Timestamp) -> Applied {
         let other = self.candidate();
         let left = Standing::RolledBack {
             keep_calls: rollback.keep_calls,
         };
-        if !self.weight.is_zero() {
+        if self.absorb_rollout() || !self.weight.is_zero() {
             self.weight = Weight::ZERO;
             self.mark(other, left);
             return Ok(Change::To(Some(self)));
@@ -251,6 +265,7 @@ impl Environment {
     }
 
     fn set_weight(mut self, set_weight: &SetWeight, now: Timestamp) -> Applied {
+        self.refuse_during_rollout()?;
         if !set_weight.weight.is_zero() {
             self.admit(self.candidate(), now)?;
         }
@@ -262,7 +277,7 @@ impl Environment {
     }
 
     /// Makes the version in `slot` fit to take calls, clearing the mark of an earlier rollback, or says why it is not.
-    fn admit(&mut self, slot: Slot, now: Timestamp) -> Result<(), Refusal> {
+    pub(super) fn admit(&mut self, slot: Slot, now: Timestamp) -> Result<(), Refusal> {
         self.known_version(slot, now)?;
         self.mark(slot, Standing::Good);
         Ok(())
@@ -285,7 +300,7 @@ impl Environment {
         }
     }
 
-    fn activate(&mut self, slot: Slot) {
+    pub(super) fn activate(&mut self, slot: Slot) {
         self.previously_active = self.slots[self.active]
             .version
             .as_ref()
@@ -294,7 +309,7 @@ impl Environment {
         self.weight = Weight::ZERO;
     }
 
-    fn mark(&mut self, slot: Slot, standing: Standing) {
+    pub(super) fn mark(&mut self, slot: Slot, standing: Standing) {
         if let Some(version) = &mut self.slots[slot].version {
             version.standing = standing;
         }
@@ -302,6 +317,8 @@ impl Environment {
 
     /// Empties `slot` and remembers the version it held.
     fn retire(&mut self, slot: Slot) {
+        // What was found out about the version that leaves says nothing about the next.
+        self.rollout.take_if(|rollout| rollout.candidate == slot);
         if let Some(version) = self.slots[slot].version.take() {
             // Its label may be used again once it is forgotten: by then it must not look like the version to go back to.
             self.previously_active

@@ -14,7 +14,15 @@ use crate::domain::command::{
     AddOverride, Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release,
     RemoveOverride, Rollback, SetWeight, TestCalls,
 };
-use crate::domain::ids::{EnvironmentName, FlowId, FlowName, InterfaceNumber, VersionLabel};
+use crate::domain::ids::{
+    EnvironmentName, FlowId, FlowName, InterfaceNumber, Revision, VersionLabel,
+};
+use crate::domain::judge::record::Record;
+use crate::domain::rollout::command::{
+    AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout, StepRollout,
+};
+use crate::domain::rollout::plan::Plan;
+use crate::domain::rollout::{AbortCause, Move, PauseCause, Promotion};
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
 use crate::domain::{Aggregate, Change, Context, Refusal};
@@ -137,7 +145,55 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
         3 => weights().prop_map(|weight| SetWeight { weight }.into()),
         3 => overrides().prop_map(Command::from),
         1 => test_calls().prop_map(|calls| RemoveOverride { calls }.into()),
+        6 => rollout_changes(),
     ]
+}
+
+/// Any command of a rollout.
+fn rollout_changes() -> impl Strategy<Value = Command> {
+    let promotions = prop_oneof![Just(Promotion::WhenReady), Just(Promotion::Now)];
+    prop_oneof![
+        3 => plans().prop_map(|plan| StartRollout { plan }.into()),
+        1 => Just(PauseRollout {}.into()),
+        1 => Just(ResumeRollout {}.into()),
+        1 => promotions.prop_map(|when| PromoteRollout { when }.into()),
+        1 => any::<bool>().prop_map(|keep_calls| AbortRollout { keep_calls }.into()),
+        4 => (moves(), any::<u64>(), plans()).prop_map(|(chosen, revision, plan)| {
+            let entered = Revision(revision);
+            let record = Record::new(&plan, entered, Timestamp::UNIX_EPOCH);
+            StepRollout { entered, chosen, record }.into()
+        }),
+    ]
+}
+
+/// The default plan, one with a hold-back and a gate, and one that takes the weight away in a pause.
+fn plans() -> impl Strategy<Value = Plan> {
+    let plans = [
+        "{}",
+        r#"{"steps": [{"weight": 50, "gate": "manual"}, {"weight": 100}], "hold_back_percent": 5}"#,
+        r#"{"steps": [{"weight": 0.01}, {"weight": 100}], "on_pause": "zero"}"#,
+    ];
+    proptest::sample::select(plans.to_vec())
+        .prop_map(|json| serde_json::from_str(json).expect("a plan"))
+}
+
+fn moves() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        4 => Just(Move::Advance),
+        2 => Just(Move::Finish),
+        1 => Just(Move::Pause(PauseCause::FastLane)),
+        1 => Just(Move::Abort(AbortCause::Stale)),
+    ]
+}
+
+/// `command` as somebody gives it who has seen `environment`: a controller's move is one for the step that it is in.
+fn informed(command: &Command, environment: &Environment) -> Command {
+    match (command, environment.rollout_under_way()) {
+        (Command::StepRollout(step), Some(rollout)) => {
+            StepRollout::of(rollout, step.chosen, rollout.record.clone()).into()
+        }
+        _ => command.clone(),
+    }
 }
 
 /// Any command.
@@ -154,6 +210,7 @@ pub(crate) fn contexts() -> impl Strategy<Value = Context> {
     (0..1_000_000_i64, any::<[u8; 16]>(), 0..256_usize).prop_map(|(minutes, draw, others)| {
         Context {
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes),
+            revision: Revision(1),
             draw,
             drain_time: DRAIN_TIME,
             others,
@@ -185,9 +242,10 @@ impl History {
         }];
         for (minutes, command) in &self.steps {
             context.now += SignedDuration::from_mins((*minutes).into());
+            context.revision = context.revision.next();
             let before = &states[states.len() - 1].environment;
             if let Ok(Change::To(Some(environment))) =
-                Environment::apply(Some(before), command, &context)
+                Environment::apply(Some(before), &informed(command, before), &context)
             {
                 states.push(Reached {
                     environment,
@@ -291,6 +349,7 @@ mod tests {
 
     use super::*;
     use crate::domain::environment::{Content, REMEMBERED_VERSIONS};
+    use crate::domain::rollout::Status;
 
     fn kind(
         Reached {
@@ -298,6 +357,12 @@ mod tests {
             context,
         }: &Reached,
     ) -> &'static str {
+        if let Some(rollout) = environment.rollout_under_way() {
+            return match rollout.status {
+                Status::Paused { .. } => "a paused rollout",
+                _ => "a running rollout",
+            };
+        }
         match environment.slots[environment.candidate()].content(context.now) {
             Content::Empty => "an empty candidate",
             Content::Claimed(_) => "a claimed candidate",
@@ -326,7 +391,7 @@ mod tests {
                 *counts.entry("a full memory").or_insert(0) += 1;
             }
         }
-        assert_eq!(counts.len(), 8, "{counts:?}");
+        assert_eq!(counts.len(), 10, "{counts:?}");
         assert!(counts.values().all(|states| *states >= 10), "{counts:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! What each command does, by example; then what holds in every state that commands can lead to.
 
+mod ramp;
+
 use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
@@ -14,6 +16,7 @@ use crate::domain::command::{
 use crate::domain::decision::{Bucket, Compiled, Request, decide};
 use crate::domain::ids::Revision;
 use crate::domain::refusal::{MAX_ENVIRONMENTS, RollbackObstacle};
+use crate::domain::rollout::command::{AbortRollout, StartRollout};
 use crate::domain::slot::Slot::{Blue, Green};
 use crate::domain::{Aggregate, Change, Context, Refusal, Unchanged};
 
@@ -31,6 +34,7 @@ impl World {
             state: None,
             context: Context {
                 now,
+                revision: Revision(1),
                 draw: [7; 16],
                 drain_time: DRAIN_TIME,
                 others: 0,
@@ -1229,8 +1233,12 @@ proptest! {
         let Ok(Change::To(Some(after))) = state.apply(&rollback().into()) else { return Ok(()) };
         prop_assert!(after.weight.is_zero());
         let left = after.candidate();
-        // Calls that an earlier rollback has kept are all that a candidate without new calls can still lose.
-        prop_assert!(before.takes_new_calls(left) || keeps_calls(before, left));
+        // Calls that an earlier rollback has kept, and those that a paused rollout would bring, are all that a candidate without
+        // new calls can still lose.
+        prop_assert!(
+            before.takes_new_calls(left) || keeps_calls(before, left) || before.rollout_under_way().is_some()
+        );
+        prop_assert!(after.rollout_under_way().is_none());
         prop_assert_eq!(after.slots[left].version.as_ref().unwrap().standing, RECALLED);
         if before.weight.is_zero() && before.takes_new_calls(left) {
             let version = after.slots[after.active].version.as_ref();
@@ -1252,7 +1260,7 @@ proptest! {
         let mut state = after;
         for (minutes, command) in others {
             let moves_calls = match &command {
-                Command::Cutover(_) => true,
+                Command::Cutover(_) | Command::StartRollout(_) => true,
                 Command::SetWeight(set_weight) => !set_weight.weight.is_zero(),
                 // Once it is forgotten, its label may become another version's.
                 Command::Register(register) => register.flow_version == left,
@@ -1276,13 +1284,15 @@ proptest! {
         minutes in strategy::pauses(),
         share in strategy::weights(),
     ) {
-        let drained = state.later(60).after(&weight("0").into()).later(30);
+        let idle = state.later(60).after(&AbortRollout::default().into()).after(&weight("0").into());
+        let drained = idle.later(30);
         let state = drained.after(&claim("a new version").into()).later(minutes);
         let claimed = state.environment.candidate();
         prop_assert!(state.environment.slots[claimed].claim.is_some());
         prop_assert!(!chosen(&state.environment).contains(&claimed));
-        let commands: [Command; 4] = [
+        let commands: [Command; 5] = [
             cutover().into(),
+            StartRollout::default().into(),
             SetWeight { weight: share }.into(),
             rollback().into(),
             keeping_calls().into(),

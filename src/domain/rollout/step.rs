@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::limits::OnPause;
 use super::plan::{AfterMaximum, Gate, Step, WhenStale};
@@ -31,6 +32,14 @@ pub struct Timing {
 pub enum Transition {
     /// Nothing, and why.
     Hold(Vec<Wait>),
+    /// It moves.
+    Go(Move),
+}
+
+/// A change of a rollout that nobody has to ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Move {
     /// It enters the next step.
     Advance,
     /// The candidate becomes active.
@@ -86,45 +95,43 @@ pub fn step(rollout: &Rollout, verdict: &Verdict, timing: &Timing) -> Transition
         Status::Finished | Status::Aborted(_) => return Transition::Hold(vec![Wait::Over]),
         Status::Paused { cause, .. } => {
             return match alarm(verdict) {
-                Some(Transition::Abort(cause)) => Transition::Abort(cause),
+                Some(abort @ Move::Abort(_)) => Transition::Go(abort),
                 _ => Transition::Hold(vec![Wait::Person(cause)]),
             };
         }
         Status::Running { step, promotion } => (step, promotion),
     };
-    if let Some(transition) = alarm(verdict) {
-        return transition;
+    if let Some(alarm) = alarm(verdict) {
+        return Transition::Go(alarm);
     }
     let waits = waits(rollout, index, promotion, verdict, timing);
     if !waits.is_empty() {
-        return impatience(rollout, timing, &waits).unwrap_or(Transition::Hold(waits));
+        return impatience(rollout, timing, &waits).map_or(Transition::Hold(waits), Transition::Go);
     }
-    if index + 1 < rollout.plan.steps.len() {
-        Transition::Advance
+    Transition::Go(if index + 1 < rollout.plan.steps.len() {
+        Move::Advance
     } else {
-        Transition::Finish
-    }
+        Move::Finish
+    })
 }
 
 impl Rollout {
-    /// The state after `transition`; `None` if it changes nothing.
+    /// The state after `change`.
     ///
     /// # Errors
-    /// The rollout has changed since the transition was chosen, and refuses.
-    pub fn after(self, transition: &Transition, commit: Commit) -> Result<Option<Self>, Refusal> {
-        match transition {
-            Transition::Hold(_) => return Ok(None),
-            Transition::Advance => self.advance(commit),
-            Transition::Finish => self.finish(),
-            Transition::Pause(cause) => self.pause(*cause),
-            Transition::Abort(cause) => self.abort(*cause),
+    /// The rollout has changed since the move was chosen, and refuses.
+    pub fn after(self, change: Move, commit: Commit) -> Result<Self, Refusal> {
+        match change {
+            Move::Advance => self.advance(commit),
+            Move::Finish => self.finish(),
+            Move::Pause(cause) => self.pause(cause),
+            Move::Abort(cause) => self.abort(cause),
         }
-        .map(Some)
     }
 }
 
 /// The gravest thing that the verdict calls for.
-fn alarm(verdict: &Verdict) -> Option<Transition> {
+fn alarm(verdict: &Verdict) -> Option<Move> {
     let fast_lane = verdict
         .fast_lane
         .map_or(Level::Sound, |finding| finding.level());
@@ -135,13 +142,13 @@ fn alarm(verdict: &Verdict) -> Option<Transition> {
             .find(|finding| finding.harm.level() >= least)
     };
     if fast_lane == Level::Abort {
-        return Some(Transition::Abort(AbortCause::FastLane));
+        return Some(Move::Abort(AbortCause::FastLane));
     }
     if let Some(finding) = harm(Level::Abort) {
-        return Some(Transition::Abort(AbortCause::Harm(finding.metric)));
+        return Some(Move::Abort(AbortCause::Harm(finding.metric)));
     }
     if fast_lane == Level::Pause {
-        return Some(Transition::Pause(PauseCause::FastLane));
+        return Some(Move::Pause(PauseCause::FastLane));
     }
     // Of two metrics that call for a pause, the one that wants the callers back has its way.
     let wants_zero = |least: Level| {
@@ -151,19 +158,19 @@ fn alarm(verdict: &Verdict) -> Option<Transition> {
             .find(|finding| finding.harm.level() >= least && finding.on_pause == OnPause::Zero)
     };
     if let Some(finding) = wants_zero(Level::Pause).or_else(|| harm(Level::Pause)) {
-        return Some(Transition::Pause(PauseCause::Harm(finding.metric)));
+        return Some(Move::Pause(PauseCause::Harm(finding.metric)));
     }
     if verdict.decisions.level() > Level::Sound {
-        return Some(Transition::Pause(PauseCause::Split));
+        return Some(Move::Pause(PauseCause::Split));
     }
     if verdict.reports.level() > Level::Sound {
-        return Some(Transition::Pause(PauseCause::Reports));
+        return Some(Move::Pause(PauseCause::Reports));
     }
     let late = verdict
         .metrics
         .iter()
         .find(|finding| finding.late.level() > Level::Sound);
-    late.map(|finding| Transition::Pause(PauseCause::Late(finding.metric)))
+    late.map(|finding| Move::Pause(PauseCause::Late(finding.metric)))
 }
 
 /// What still keeps the rollout in its step. Alarms are not among it: there are none by now.
@@ -226,20 +233,20 @@ fn gate_wait(step: &Step, promotion: Option<Promotion>) -> Option<Wait> {
 }
 
 /// What the plan does instead of waiting any longer.
-fn impatience(rollout: &Rollout, timing: &Timing, waits: &[Wait]) -> Option<Transition> {
+fn impatience(rollout: &Rollout, timing: &Timing, waits: &[Wait]) -> Option<Move> {
     let plan = &rollout.plan;
     let lacks_data = waits.iter().any(|wait| matches!(wait, Wait::Data(_)));
     if lacks_data
         && plan.data.when_stale == WhenStale::Rollback
         && timing.without_data > plan.data.max_stale()
     {
-        return Some(Transition::Abort(AbortCause::Stale));
+        return Some(Move::Abort(AbortCause::Stale));
     }
     let going = Duration::try_from(timing.now.duration_since(rollout.going_since))
         .unwrap_or(Duration::ZERO);
     (going > plan.maximum()).then_some(match plan.after_maximum {
-        AfterMaximum::Ask => Transition::Pause(PauseCause::Maximum),
-        AfterMaximum::Abort => Transition::Abort(AbortCause::Maximum),
+        AfterMaximum::Ask => Move::Pause(PauseCause::Maximum),
+        AfterMaximum::Abort => Move::Abort(AbortCause::Maximum),
     })
 }
 

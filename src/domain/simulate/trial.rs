@@ -14,7 +14,7 @@ use crate::domain::judge::evidence::{ConversationHash, Evidence, Exposure, Outco
 use crate::domain::judge::metric::MetricSet;
 use crate::domain::judge::verdict::{Data, Verdict};
 use crate::domain::rollout::{
-    AbortCause, Commit, PauseCause, Rollout, Status, Timing, Transition, step,
+    AbortCause, Commit, Move, PauseCause, Rollout, Status, Timing, Transition, step,
 };
 use crate::domain::slot::Slot;
 use crate::domain::weight::Weight;
@@ -271,7 +271,9 @@ impl<'a> World<'a> {
         if let Some(trial) = self.steps.last_mut() {
             trial.lasted = timing.in_step;
         }
-        let transition = step(&self.rollout, verdict, &timing);
+        let Transition::Go(chosen) = step(&self.rollout, verdict, &timing) else {
+            return;
+        };
         let commit = Commit {
             revision: self.revision.next(),
             now: self.now(),
@@ -280,14 +282,14 @@ impl<'a> World<'a> {
             .rollout
             .clone()
             .with_record(self.judge.record().clone());
-        // The transition was chosen for this very state, so it is not refused.
-        let Ok(Some(after)) = before.after(&transition, commit) else {
+        // The move was chosen for this very state, so it is not refused.
+        let Ok(after) = before.after(chosen, commit) else {
             return;
         };
         self.rollout = after;
         self.revision = commit.revision;
         self.judge.follow(&self.rollout);
-        if transition == Transition::Advance {
+        if chosen == Move::Advance {
             self.entered_at = self.elapsed;
             self.without_data_since = Some(self.elapsed);
             self.steps.push(StepTrial::default());

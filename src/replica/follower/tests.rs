@@ -45,6 +45,7 @@ impl Journal {
             .unwrap_or_default();
         let context = Context {
             now: "2026-01-05T08:00:00Z".parse().unwrap(),
+            revision: Revision(1),
             draw: [7; 16],
             drain_time: std::time::Duration::ZERO,
             others: 0,

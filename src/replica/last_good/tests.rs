@@ -27,6 +27,7 @@ fn follower(active: Slot) -> Follower {
     });
     let context = Context {
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
+        revision: Revision(1),
         draw: [1; 16],
         drain_time: Duration::ZERO,
         others: 0,

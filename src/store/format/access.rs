@@ -44,7 +44,7 @@ impl Stored for Access {
         }
     }
 
-    fn from_wire(wire: WireAccess) -> Result<Self, FormatError> {
+    fn from_wire(wire: WireAccess, _: u32) -> Result<Self, FormatError> {
         let tokens = wire
             .tokens
             .into_iter()

@@ -3,14 +3,16 @@
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{FormatError, Stored, hex};
+use super::{FormatError, NEWEST, Stored, hex};
 use crate::domain::command::{Flow, TestCalls};
 use crate::domain::environment::{
     Environment, FlowVersion, Override, RetiredVersion, Salt, SlotClaim, SlotState, Standing,
 };
 use crate::domain::ids::{AggregateKey, InterfaceNumber, Owner, VersionLabel};
 use crate::domain::phone_number::PhoneNumber;
+use crate::domain::rollout::Rollout;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
 use crate::store::item::{Item, text};
@@ -27,6 +29,10 @@ pub struct WireEnvironment {
     retired: Vec<WireRetired>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     overrides: Vec<WireOverride>,
+    /// A document of its own, understood whole or not at all: a judge that knows half of what another knew would judge
+    /// otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    rollout: Option<Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,13 +115,23 @@ impl Stored for Environment {
                 })
                 .collect(),
             overrides: self.overrides.iter().map(WireOverride::from).collect(),
+            // A struct of texts, numbers and lists: nothing that JSON cannot say.
+            rollout: self
+                .rollout
+                .as_ref()
+                .map(|rollout| serde_json::to_value(rollout).unwrap_or_default()),
         }
     }
 
-    fn from_wire(wire: WireEnvironment) -> Result<Self, FormatError> {
+    fn from_wire(wire: WireEnvironment, format: u32) -> Result<Self, FormatError> {
         let BySlot { blue, green } = wire.slots;
         let retired = wire.retired.into_iter();
-        let environment = Self {
+        let rollout = wire
+            .rollout
+            .map(|rollout| read_rollout(rollout, format))
+            .transpose()?
+            .flatten();
+        let mut environment = Self {
             salt: Salt(
                 hex(&wire.salt).map_err(|_| {
                     FormatError::Inconsistent("the salt is not 32 hexadecimal digits")
@@ -136,7 +152,9 @@ impl Stored for Environment {
                 })
                 .collect(),
             overrides: wire.overrides.into_iter().map(Override::from).collect(),
+            rollout,
         };
+        environment.drop_overtaken_rollout();
         match environment.inconsistency() {
             None => Ok(environment),
             Some(contradiction) => Err(FormatError::Inconsistent(contradiction)),
@@ -160,6 +178,15 @@ impl Stored for Environment {
 
     fn is_kind(key: &AggregateKey) -> bool {
         matches!(key, AggregateKey::Environment(_))
+    }
+}
+
+/// The rollout that `value` describes; `None` if a newer binary wrote one that this binary does not understand.
+fn read_rollout(value: Value, format: u32) -> Result<Option<Box<Rollout>>, FormatError> {
+    match serde_json::from_value(value) {
+        Ok(rollout) => Ok(Some(rollout)),
+        Err(_) if format > NEWEST => Ok(None),
+        Err(source) => Err(FormatError::Malformed { format, source }),
     }
 }
 

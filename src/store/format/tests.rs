@@ -276,6 +276,7 @@ proptest! {
 fn applied(state: &Environment, command: &Command) -> Environment {
     let context = crate::domain::Context {
         now: "2026-01-06T08:00:00Z".parse().unwrap(),
+        revision: Revision(1),
         draw: [0; 16],
         drain_time: std::time::Duration::ZERO,
         others: 0,

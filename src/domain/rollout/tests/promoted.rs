@@ -316,8 +316,10 @@ impl Stream {
             in_step,
             without_data: Duration::ZERO,
         };
-        let transition = step(&self.rollout, &verdict, &timing);
-        if matches!(transition, Transition::Advance | Transition::Finish) {
+        let Transition::Go(chosen) = step(&self.rollout, &verdict, &timing) else {
+            return;
+        };
+        if matches!(chosen, Move::Advance | Move::Finish) {
             self.check(current, in_step, &verdict);
             self.steps_left += 1;
         }
@@ -329,7 +331,7 @@ impl Stream {
             .rollout
             .clone()
             .with_record(self.judge.record().clone());
-        if let Ok(Some(after)) = before.after(&transition, commit) {
+        if let Ok(after) = before.after(chosen, commit) {
             self.commit(after);
         }
     }

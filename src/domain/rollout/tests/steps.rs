@@ -84,7 +84,10 @@ fn with_terms(json: &str) -> Rollout {
 
 #[test]
 fn a_step_is_left_when_everything_holds() {
-    assert_eq!(step(&canary(), &sound(), &after(30)), Transition::Advance);
+    assert_eq!(
+        step(&canary(), &sound(), &after(30)),
+        Transition::Go(Move::Advance)
+    );
 }
 
 #[test]
@@ -140,7 +143,7 @@ fn silence_never_promotes_however_long_it_lasts() {
     }
     assert_eq!(
         step(&canary(), &silence, &after(1_441)),
-        Transition::Pause(PauseCause::Maximum)
+        Transition::Go(Move::Pause(PauseCause::Maximum))
     );
 }
 
@@ -149,15 +152,15 @@ fn harm_pauses_at_its_first_line_and_aborts_at_its_second() {
     let abandon = Metric::Abandon;
     assert_eq!(
         step(&canary(), &harm(19.9), &after(30)),
-        Transition::Advance
+        Transition::Go(Move::Advance)
     );
     assert_eq!(
         step(&canary(), &harm(20.1), &after(30)),
-        Transition::Pause(PauseCause::Harm(abandon))
+        Transition::Go(Move::Pause(PauseCause::Harm(abandon)))
     );
     assert_eq!(
         step(&canary(), &harm(100.1), &after(0)),
-        Transition::Abort(AbortCause::Harm(abandon))
+        Transition::Go(Move::Abort(AbortCause::Harm(abandon)))
     );
 }
 
@@ -174,7 +177,7 @@ fn the_judge_goes_on_during_a_pause_and_may_abort_but_never_moves_on() {
     );
     assert_eq!(
         step(&paused, &harm(101.0), &after(30)),
-        Transition::Abort(AbortCause::Harm(Metric::Abandon))
+        Transition::Go(Move::Abort(AbortCause::Harm(Metric::Abandon)))
     );
 }
 
@@ -212,14 +215,14 @@ fn alarms_other_than_harm_pause() {
     for (verdict, cause) in cases {
         assert_eq!(
             step(&canary(), &verdict, &after(30)),
-            Transition::Pause(cause)
+            Transition::Go(Move::Pause(cause))
         );
     }
     let mut late = sound();
     late.metrics[0].late = finding(21.0);
     assert_eq!(
         step(&canary(), &late, &after(30)),
-        Transition::Pause(PauseCause::Late(Metric::Abandon))
+        Transition::Go(Move::Pause(PauseCause::Late(Metric::Abandon)))
     );
 }
 
@@ -235,11 +238,11 @@ fn the_fast_lane_aborts_or_pauses_as_planned() {
     };
     assert_eq!(
         step(&canary(), &alarm(None, line(1)), &after(1)),
-        Transition::Abort(AbortCause::FastLane)
+        Transition::Go(Move::Abort(AbortCause::FastLane))
     );
     assert_eq!(
         step(&canary(), &alarm(line(1), None), &after(1)),
-        Transition::Pause(PauseCause::FastLane)
+        Transition::Go(Move::Pause(PauseCause::FastLane))
     );
 }
 
@@ -254,7 +257,7 @@ fn of_two_pauses_the_one_that_takes_callers_back_wins() {
     verdict.metrics.push(error);
     assert_eq!(
         step(&canary(), &verdict, &after(1)),
-        Transition::Pause(PauseCause::Harm(Metric::Error))
+        Transition::Go(Move::Pause(PauseCause::Harm(Metric::Error)))
     );
 }
 
@@ -273,7 +276,10 @@ fn a_certificate_is_waited_for() {
         e: EValue::from_ln(3.0),
         line: line(5).unwrap(),
     });
-    assert_eq!(step(&canary(), &verdict, &after(30)), Transition::Advance);
+    assert_eq!(
+        step(&canary(), &verdict, &after(30)),
+        Transition::Go(Move::Advance)
+    );
 }
 
 #[test]
@@ -292,15 +298,15 @@ fn at_full_weight_only_time_and_harm_count() {
     ));
     assert_eq!(
         step(&in_last_step(), &nothing, &after(30)),
-        Transition::Finish
+        Transition::Go(Move::Finish)
     );
     assert_eq!(
         step(&in_last_step(), &harm(25.0), &after(30)),
-        Transition::Pause(PauseCause::Harm(Metric::Abandon))
+        Transition::Go(Move::Pause(PauseCause::Harm(Metric::Abandon)))
     );
     assert_eq!(
         step(&in_last_step(), &harm(101.0), &after(30)),
-        Transition::Abort(AbortCause::Harm(Metric::Abandon))
+        Transition::Go(Move::Abort(AbortCause::Harm(Metric::Abandon)))
     );
 }
 
@@ -312,7 +318,10 @@ fn calls_exposed_before_full_weight_are_always_waited_for() {
             step(&rollout, &sound(), &after(10)),
             Transition::Hold(_)
         ));
-        assert_eq!(step(&rollout, &sound(), &after(11)), Transition::Finish);
+        assert_eq!(
+            step(&rollout, &sound(), &after(11)),
+            Transition::Go(Move::Finish)
+        );
     }
 }
 
@@ -330,7 +339,10 @@ fn a_held_back_last_step_is_judged_like_any_other() {
         step(&held_back, &few, &after(30)),
         Transition::Hold(_)
     ));
-    assert_eq!(step(&held_back, &sound(), &after(30)), Transition::Finish);
+    assert_eq!(
+        step(&held_back, &sound(), &after(30)),
+        Transition::Go(Move::Finish)
+    );
 }
 
 #[test]
@@ -345,7 +357,10 @@ fn a_manual_gate_opens_by_consent_and_everything_else_still_has_to_hold() {
         step(&open, &sound(), &after(29)),
         Transition::Hold(_)
     ));
-    assert_eq!(step(&open, &sound(), &after(30)), Transition::Advance);
+    assert_eq!(
+        step(&open, &sound(), &after(30)),
+        Transition::Go(Move::Advance)
+    );
 }
 
 #[test]
@@ -359,10 +374,13 @@ fn a_person_may_waive_waiting_but_not_harm() {
         data: Data::NoCalls(Slot::Blue),
         ..sound()
     };
-    assert_eq!(step(&waived, &silence, &after(0)), Transition::Advance);
+    assert_eq!(
+        step(&waived, &silence, &after(0)),
+        Transition::Go(Move::Advance)
+    );
     assert_eq!(
         step(&waived, &harm(25.0), &after(0)),
-        Transition::Pause(PauseCause::Harm(Metric::Abandon))
+        Transition::Go(Move::Pause(PauseCause::Harm(Metric::Abandon)))
     );
     let unsound = Verdict {
         decisions: finding(21.0),
@@ -370,7 +388,7 @@ fn a_person_may_waive_waiting_but_not_harm() {
     };
     assert_eq!(
         step(&waived, &unsound, &after(0)),
-        Transition::Pause(PauseCause::Split)
+        Transition::Go(Move::Pause(PauseCause::Split))
     );
 }
 
@@ -391,7 +409,7 @@ fn stale_data_holds_or_rolls_back_as_planned() {
     let impatient = with_terms(r#"{"data": {"when_stale": "rollback"}}"#);
     assert_eq!(
         step(&impatient, &stale, &timing),
-        Transition::Abort(AbortCause::Stale)
+        Transition::Go(Move::Abort(AbortCause::Stale))
     );
     let short = Timing {
         without_data: Duration::from_secs(60 * 60),
@@ -414,12 +432,12 @@ fn the_maximum_duration_asks_or_aborts_and_counts_anew_after_a_resumption() {
     };
     assert_eq!(
         step(&canary(), &few, &after(1_441)),
-        Transition::Pause(PauseCause::Maximum)
+        Transition::Go(Move::Pause(PauseCause::Maximum))
     );
     let aborting = with_terms(r#"{"after_maximum": "abort"}"#);
     assert_eq!(
         step(&aborting, &few, &after(1_441)),
-        Transition::Abort(AbortCause::Maximum)
+        Transition::Go(Move::Abort(AbortCause::Maximum))
     );
     let resumed = canary()
         .pause(PauseCause::Maximum)
@@ -432,15 +450,15 @@ fn the_maximum_duration_asks_or_aborts_and_counts_anew_after_a_resumption() {
     ));
     assert_eq!(
         step(&canary(), &sound(), &after(1_441)),
-        Transition::Advance
+        Transition::Go(Move::Advance)
     );
 }
 
 #[test]
-fn a_transition_chosen_for_another_state_is_refused() {
+fn a_move_chosen_for_another_state_is_refused() {
     let aborted = canary().abort(AbortCause::Operator).unwrap();
     assert_eq!(
-        aborted.after(&Transition::Advance, at(3, 3)),
+        aborted.after(Move::Advance, at(3, 3)),
         Err(Refusal::Over(End::Aborted))
     );
 }

@@ -21,6 +21,7 @@ mod history;
 mod journal;
 mod json;
 mod output;
+mod overrides;
 mod rollback;
 mod rollout;
 mod slot;
@@ -91,6 +92,9 @@ enum Verb {
     Rollout(rollout::Rollout),
     /// Set the share of new calls that goes to the candidate.
     Weight(weight::SetWeight),
+    /// Smoke tests: calls that go to one slot, whatever the weight.
+    #[command(subcommand)]
+    Override(overrides::Override),
     /// List what changed in an environment, the latest first.
     History(history::History),
     /// Ask which flow takes a call, as the Traffic Cop flow does.
@@ -138,6 +142,7 @@ impl Verb {
             Self::Rollback(rollback) => rollback.run(output).await,
             Self::Rollout(rollout) => rollout.run(output),
             Self::Weight(weight) => weight.run(output).await,
+            Self::Override(overrides) => overrides.run(output).await,
             Self::History(history) => history.run(output).await,
             Self::Decide(decide) => decide.run(output).await,
             Self::Token(token) => token.run(output).await,

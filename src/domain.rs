@@ -17,6 +17,7 @@ pub mod refusal;
 pub mod rollout;
 pub mod simulate;
 pub mod slot;
+pub mod test_calls;
 pub mod weight;
 
 use std::time::Duration;

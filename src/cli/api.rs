@@ -3,6 +3,8 @@
 //! Lenient on purpose: a member that this binary does not know is passed over, and a closed set of the server is a text
 //! here, so a newer server can be asked with an older binary. `--output json` does not come by here at all.
 
+use std::fmt;
+
 use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
@@ -18,6 +20,8 @@ pub(super) struct Environment {
     pub(super) previously_active: Option<String>,
     #[serde(default)]
     pub(super) retired: Vec<Retired>,
+    #[serde(default)]
+    pub(super) overrides: Vec<Override>,
     pub(super) fault: Option<String>,
     #[serde(default)]
     pub(super) stale: bool,
@@ -67,6 +71,34 @@ pub(super) struct Claim {
 #[derive(Debug, Deserialize)]
 pub(super) struct Retired {
     pub(super) label: String,
+}
+
+/// Calls that go to one slot.
+#[derive(Debug, Deserialize)]
+pub(super) struct Override {
+    pub(super) calls: Calls,
+    pub(super) to: String,
+    pub(super) owner: String,
+    pub(super) expires_at: String,
+    pub(super) status: String,
+}
+
+/// Which calls: the number, under the name of the kind of number that it is.
+#[derive(Debug, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Calls(std::collections::BTreeMap<String, String>);
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (kind, number) in &self.0 {
+            match kind.as_str() {
+                "ani" => write!(f, "from {number}")?,
+                "dnis" => write!(f, "to {number}")?,
+                other => write!(f, "{other} {number}")?,
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Every environment.

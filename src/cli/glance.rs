@@ -2,6 +2,7 @@
 
 use super::api::{Environment, Environments, SlotState};
 use super::output::table;
+use super::overrides;
 use crate::domain::slot::Slot;
 
 /// One environment, both slots side by side.
@@ -25,6 +26,12 @@ pub(super) fn environment(environment: &Environment) -> String {
             .map(|retired| retired.label.as_str())
             .collect();
         lines.push(format!("retired: {}", labels.join(", ")));
+    }
+    if !environment.overrides.is_empty() {
+        lines.push(format!(
+            "\nsmoke tests\n\n{}",
+            overrides::describe(&environment.overrides)
+        ));
     }
     lines.join("\n")
 }

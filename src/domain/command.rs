@@ -8,12 +8,12 @@ use utoipa::ToSchema;
 
 use super::Action;
 use super::ids::{FlowId, FlowName, InterfaceNumber, Owner, VersionLabel};
-use super::phone_number::PhoneNumber;
 use super::rollout::Move;
 use super::rollout::command::{
     AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout, StepRollout,
 };
 use super::slot::{BySlot, Slot};
+use super::test_calls::TestCalls;
 use super::weight::Weight;
 
 /// A change of one environment.
@@ -214,18 +214,6 @@ pub struct Rollback {
 pub struct SetWeight {
     /// Percent, 0 to 100, at most two decimals.
     pub weight: Weight,
-}
-
-/// The calls that a smoke-test override is for, known by one of their numbers, which stays in the history.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum TestCalls {
-    /// Calls from this number.
-    Ani(PhoneNumber),
-    /// Calls to this number.
-    Dnis(PhoneNumber),
 }
 
 /// Send a tester's calls to one slot for a while, whatever the weight. Takes the place of an override for the same calls.

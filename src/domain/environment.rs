@@ -12,10 +12,11 @@ use std::collections::{BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
-use super::command::{Flow, TestCalls};
+use super::command::Flow;
 use super::ids::{InterfaceNumber, Owner, VersionLabel};
 use super::rollout::Rollout;
 use super::slot::{BySlot, Slot};
+use super::test_calls::TestCalls;
 use super::weight::Weight;
 use commands::Applied;
 

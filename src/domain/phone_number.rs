@@ -19,8 +19,7 @@ const MAX_DIGITS: usize = 15;
 /// What is not digits with at most a leading `+` by then is no number, and equals none: an anonymous caller, a name, an
 /// address with a name. Nothing is guessed: `+4930123`, `004930123` and `030123` are three numbers, since only the trunk
 /// knows whether they are one.
-///
-/// Reading and comparing allocate nothing: a digit is four bits.
+// Four bits per symbol, the last one lowest, so that reading and comparing allocate nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
 #[schema(value_type = String, example = "+4930123456")]

@@ -36,6 +36,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(commands::cutover))
         .routes(routes!(commands::rollback))
         .routes(routes!(commands::weight))
+        .routes(routes!(commands::add_override))
+        .routes(routes!(commands::remove_override))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(operations::replicas))

@@ -20,7 +20,7 @@ const CALLERS: [&str; 8] = [
 
 /// What each caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
 /// "Here" is the environment of the path.
-const ROWS: [(&str, [&str; 8]); 18] = [
+const ROWS: [(&str, [&str; 8]); 20] = [
     //                                             nobody decide r.here r.else r.all  o.here o.all  admin
     (
         "POST /v1/environments/{environment}/decisions",
@@ -72,6 +72,14 @@ const ROWS: [(&str, [&str; 8]); 18] = [
     ),
     (
         "POST /v1/environments/{environment}/weight",
+        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+    ),
+    (
+        "POST /v1/environments/{environment}/add_override",
+        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+    ),
+    (
+        "POST /v1/environments/{environment}/remove_override",
         ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (

@@ -40,6 +40,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
       "candidate": "blue",
       "environment": "Main_IVR",
       "fault": null,
+      "overrides": [],
       "previously_active": null,
       "retired": [
         {
@@ -163,6 +164,7 @@ async fn a_list_holds_what_the_token_may_read_in_the_order_of_names() {
           "candidate": "green",
           "environment": "b",
           "fault": null,
+          "overrides": [],
           "previously_active": null,
           "retired": [],
           "revision": 1,

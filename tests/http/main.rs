@@ -15,6 +15,7 @@ mod description;
 mod environments;
 mod history;
 mod operations;
+mod overrides;
 mod shortcut;
 mod tokens;
 mod world;

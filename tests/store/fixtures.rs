@@ -18,12 +18,13 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 use traffic_cop::domain::access::{Access, AccessCommand, Grant, Reach, Scope, TokenHash};
 use traffic_cop::domain::command::{
-    AddOverride, Claim, Command, Rebind, Register, Release, Rollback, TestCalls,
+    AddOverride, Claim, Command, Rebind, Register, Release, Rollback,
 };
 use traffic_cop::domain::environment::{Environment, FlowVersion, Override, SlotState, Standing};
 use traffic_cop::domain::ids::{AggregateKey, InterfaceNumber, Revision, Sequence};
 use traffic_cop::domain::operation::{Digest128, Operation, Operations};
 use traffic_cop::domain::slot::Slot;
+use traffic_cop::domain::test_calls::TestCalls;
 use traffic_cop::domain::{Action, Aggregate, Change, Context};
 use traffic_cop::store::format::{Document, NEWEST, Stored};
 use traffic_cop::store::item::Item;

@@ -110,6 +110,29 @@ fn a_rolled_back_a_claimed_and_an_empty_slot_show_as_such() {
 }
 
 #[test]
+fn overrides_stand_below_with_whoever_answers_for_them() {
+    let mut tested = canary();
+    tested["overrides"] = json!([
+        {
+            "calls": {"ani": "+4930123456"}, "to": "green", "owner": "anna", "status": "in_force",
+            "expires_at": "2026-11-23T12:30:00Z",
+        },
+        {
+            "calls": {"dnis": "0800"}, "to": "blue", "owner": "night shift", "status": "expired",
+            "expires_at": "2026-11-23T11:30:00Z",
+        },
+    ]);
+    let text = environment(&parse(tested));
+    let (_, below) = text.split_once("\n\nsmoke tests\n\n").unwrap();
+    insta::assert_snapshot!(below, @"
+     calls              to      status     expires                owner
+    ──────────────────────────────────────────────────────────────────────────
+     from +4930123456   green   in force   2026-11-23T12:30:00Z   anna
+     to 0800            blue    expired    2026-11-23T11:30:00Z   night shift
+    ");
+}
+
+#[test]
 fn what_cannot_be_trusted_comes_before_what_it_says() {
     let mut stale = canary();
     stale["stale"] = json!(true);

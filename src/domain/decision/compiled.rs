@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::{Bucket, Request, bucket};
-use crate::domain::command::TestCalls;
 use crate::domain::environment::{Bar, Environment, Salt};
 use crate::domain::ids::{EnvironmentName, InterfaceNumber, Revision};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::slot::{BySlot, Slot};
+use crate::domain::test_calls::TestCalls;
 use crate::domain::weight::Weight;
 
 /// An environment prepared for decisions: everything a decision reads, and nothing it would have to work out.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
 
 use super::*;
-use crate::domain::command::{Flow, TestCalls};
+use crate::domain::command::Flow;
 use crate::domain::environment::strategy;
 use crate::domain::environment::{
     Environment, FlowVersion, RetiredVersion, SlotClaim, SlotState, Standing,
@@ -17,6 +17,7 @@ use crate::domain::environment::{
 use crate::domain::ids::Revision;
 use crate::domain::slot::BySlot;
 use crate::domain::slot::Slot::{Blue, Green};
+use crate::domain::test_calls::TestCalls;
 
 const UUID: &str = "5f0c9a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e";
 

@@ -12,7 +12,7 @@ use proptest::{option, prop_oneof};
 use super::Environment;
 use crate::domain::command::{
     AddOverride, Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release,
-    RemoveOverride, Rollback, SetWeight, TestCalls,
+    RemoveOverride, Rollback, SetWeight,
 };
 use crate::domain::ids::{
     EnvironmentName, FlowId, FlowName, InterfaceNumber, Revision, VersionLabel,
@@ -24,6 +24,7 @@ use crate::domain::rollout::command::{
 use crate::domain::rollout::plan::Plan;
 use crate::domain::rollout::{AbortCause, Move, PauseCause, Promotion};
 use crate::domain::slot::{BySlot, Slot};
+use crate::domain::test_calls::TestCalls;
 use crate::domain::weight::Weight;
 use crate::domain::{Aggregate, Change, Context, Refusal};
 

@@ -18,7 +18,8 @@ use crate::control::Outcome;
 use crate::domain::Environment;
 use crate::domain::access::Scope;
 use crate::domain::command::{
-    Claim, Command, Create, Cutover, Delete, Rebind, Register, Release, Rollback, SetWeight,
+    AddOverride, Claim, Command, Create, Cutover, Delete, Rebind, Register, Release,
+    RemoveOverride, Rollback, SetWeight,
 };
 use crate::domain::ids::{AggregateKey, EnvironmentName, Reason};
 use crate::http::Listener;
@@ -48,7 +49,8 @@ macro_rules! described {
 
 described!(
     CreateBody: Create, RegisterBody: Register, ClaimBody: Claim, ReleaseBody: Release, RebindBody: Rebind,
-    CutoverBody: Cutover, RollbackBody: Rollback, WeightBody: SetWeight
+    CutoverBody: Cutover, RollbackBody: Rollback, WeightBody: SetWeight,
+    AddOverrideBody: AddOverride, RemoveOverrideBody: RemoveOverride
 );
 
 /// Defines the handler of a command whose members are the body.
@@ -143,6 +145,22 @@ command!(
     SetWeight as WeightBody,
     IfMatch::Required,
     "Set the share of new calls that goes to the candidate"
+);
+command!(
+    post,
+    add_override,
+    "/v1/environments/{environment}/add_override",
+    AddOverride as AddOverrideBody,
+    IfMatch::Required,
+    "Send a tester's calls to one slot for a while"
+);
+command!(
+    post,
+    remove_override,
+    "/v1/environments/{environment}/remove_override",
+    RemoveOverride as RemoveOverrideBody,
+    IfMatch::Required,
+    "End a smoke-test override before its time"
 );
 command!(
     put,

@@ -1,5 +1,7 @@
 //! How the admin API shows things.
 
+mod overrides;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::header::ETAG;
@@ -15,6 +17,7 @@ use crate::domain::environment::{Content, Environment, FlowVersion, SlotState};
 use crate::domain::ids::{EnvironmentName, InterfaceNumber, Revision, Sequence, VersionLabel};
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
+use overrides::OverrideView;
 
 /// An environment at a revision.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,6 +38,8 @@ pub(super) struct EnvironmentView {
     previously_active: Option<VersionLabel>,
     /// Versions that no slot holds any more and that are still remembered, oldest first.
     retired: Vec<RetiredView>,
+    /// Smoke-test overrides, the last added last.
+    overrides: Vec<OverrideView>,
     /// Why a later record's state is not the one shown and served; null if there is none.
     fault: Option<String>,
 }
@@ -128,6 +133,7 @@ impl EnvironmentView {
                     interface: version.interface,
                 })
                 .collect(),
+            overrides: OverrideView::all(environment, now),
             fault: None,
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{FormatError, NEWEST, Stored, hex};
-use crate::domain::command::{Flow, TestCalls};
+use crate::domain::command::Flow;
 use crate::domain::environment::{
     Environment, FlowVersion, Override, RetiredVersion, Salt, SlotClaim, SlotState, Standing,
 };
@@ -14,6 +14,7 @@ use crate::domain::ids::{AggregateKey, InterfaceNumber, Owner, VersionLabel};
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::rollout::Rollout;
 use crate::domain::slot::{BySlot, Slot};
+use crate::domain::test_calls::TestCalls;
 use crate::domain::weight::Weight;
 use crate::store::item::{Item, text};
 use aws_sdk_dynamodb::types::AttributeValue;

@@ -1,6 +1,7 @@
 //! Every metric: its name, unit and labels.
 
 mod histogram;
+mod store_requests;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -10,6 +11,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use histogram::AtomicHistogram;
+pub use store_requests::{StoreOperation, StoreRequests};
 
 use crate::domain::decision::Reason;
 use crate::domain::slot::{BySlot, Slot};
@@ -23,8 +25,8 @@ pub struct Metrics {
     pub decision_duration: AtomicHistogram,
     /// `traffic_cop_problems_total`: answers that are problem documents, by listener and type.
     pub problems: Family<ProblemLabels, Counter>,
-    /// `traffic_cop_store_requests_total`: requests to the store on the wire, repeats included.
-    pub store_requests: Counter,
+    /// `traffic_cop_store_requests_total`: requests to the store on the wire, repeats included, by operation.
+    pub store_requests: StoreRequests,
     /// `traffic_cop_writes_total`: commands, by action and what they came to.
     pub writes: Family<WriteLabels, Counter>,
     /// `traffic_cop_replica_sequence`: the last journal entry this replica has applied.
@@ -144,7 +146,7 @@ impl Metrics {
         registry.register(
             "store_requests",
             "Requests to the store on the wire, repeats included",
-            self.store_requests.clone(),
+            self.store_requests.family(),
         );
         registry.register(
             "writes",

@@ -3,7 +3,6 @@
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use http::Method;
-use prometheus_client::metrics::counter::Counter;
 use serde_json::{Value, json};
 
 use super::api::Verification;
@@ -16,6 +15,7 @@ use crate::config::StoreArgs;
 use crate::domain::ids::{Actor, Reason};
 use crate::store::Store;
 use crate::store::recover::Recovery;
+use crate::telemetry::StoreRequests;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Journal {
@@ -114,7 +114,7 @@ impl Recover {
     }
 
     async fn recover(&self, embedded: Option<String>, output: Output) -> Result<(), Failure> {
-        let store = Store::connect(&self.store.endpoint(embedded), Counter::default()).await;
+        let store = Store::connect(&self.store.endpoint(embedded), StoreRequests::default()).await;
         let now = SystemClock::start().now();
         let recovery = store
             .recover(Vec::new(), &self.actor, &self.reason, now)

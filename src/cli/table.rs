@@ -1,7 +1,6 @@
 //! `table create`.
 
 use clap::Subcommand;
-use prometheus_client::metrics::counter::Counter;
 use serde_json::json;
 
 use super::failure::Failure;
@@ -9,6 +8,7 @@ use super::output::{Output, table};
 use crate::config::StoreArgs;
 use crate::store::Store;
 use crate::store::table::Creation;
+use crate::telemetry::StoreRequests;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Table {
@@ -26,7 +26,7 @@ impl Table {
             ));
         }
         super::log_warnings();
-        let store = Store::connect(&args.endpoint(None), Counter::default()).await;
+        let store = Store::connect(&args.endpoint(None), StoreRequests::default()).await;
         let tables = store
             .create_tables()
             .await

@@ -10,7 +10,8 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_http_client::{Builder, tls};
-use prometheus_client::metrics::counter::Counter;
+
+use crate::telemetry::{StoreOperation, StoreRequests};
 
 /// One attempt of any request. DynamoDB answers in single-digit milliseconds; a second is a lost packet or a lost host.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -59,7 +60,7 @@ pub struct Store {
 
 impl Store {
     /// Prepares a connection; nothing is sent before the first request. `requests` counts every attempt on the wire.
-    pub async fn connect(endpoint: &Endpoint, requests: Counter) -> Self {
+    pub async fn connect(endpoint: &Endpoint, requests: StoreRequests) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .timeout_config(
                 TimeoutConfig::builder()
@@ -112,7 +113,7 @@ pub(super) fn single_attempt() -> aws_sdk_dynamodb::config::Builder {
 
 /// Counts what goes over the wire, attempts included, so that tests and operators see what a decision costs the store.
 #[derive(Debug)]
-struct CountRequests(Counter);
+struct CountRequests(StoreRequests);
 
 impl Intercept for CountRequests {
     fn name(&self) -> &'static str {
@@ -121,11 +122,16 @@ impl Intercept for CountRequests {
 
     fn read_before_transmit(
         &self,
-        _: &BeforeTransmitInterceptorContextRef<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.inc();
+        // The protocol names the operation there, behind the version of the service.
+        let target = context.request().headers().get("x-amz-target");
+        let name = target.and_then(|target| target.split('.').next_back());
+        self.0
+            .of(StoreOperation::named(name.unwrap_or_default()))
+            .inc();
         Ok(())
     }
 }

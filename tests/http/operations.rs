@@ -105,7 +105,10 @@ async fn the_metrics_count_decisions_problems_writes_and_requests_to_the_store()
         1.0
     );
     assert_eq!(metrics["traffic_cop_replica_sequence"], 2.0);
-    assert!(metrics["traffic_cop_store_requests_total"] > 0.0);
+    for operation in ["PutItem", "Query"] {
+        let name = format!("traffic_cop_store_requests_total{{operation=\"{operation}\"}}");
+        assert!(metrics[&name] > 0.0, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use prometheus_client::metrics::counter::Counter;
 use traffic_cop::clock::ManualClock;
 use traffic_cop::store::connection::Endpoint;
 use traffic_cop::store::verify::Verification;
 use traffic_cop::store::{Store, StoreError};
+use traffic_cop::telemetry::StoreRequests;
 
 use super::engine::{Engine, Running};
 use super::tables::Tables;
@@ -55,7 +55,7 @@ impl World {
             control_table: format!("traffic-cop-test-{name}-control"),
             evidence_table: format!("traffic-cop-test-{name}-evidence"),
         };
-        let store = Store::connect(&endpoint, Counter::default()).await;
+        let store = Store::connect(&endpoint, StoreRequests::default()).await;
         store.create_tables().await.expect("tables");
         let start: Timestamp = "2026-01-05T08:00:00Z".parse().expect("a time");
         Self {
@@ -72,7 +72,7 @@ impl World {
     pub(crate) async fn restart_engine(&mut self) {
         self.running.restart();
         self.endpoint.url = Some(self.running.url.clone());
-        self.store = Store::connect(&self.endpoint, Counter::default()).await;
+        self.store = Store::connect(&self.endpoint, StoreRequests::default()).await;
         self.tables = Tables::connect(&self.endpoint).await;
     }
 
@@ -109,7 +109,7 @@ impl World {
 
     /// The store as it is reached through `proxy`.
     pub(crate) async fn store_behind(&self, proxy: &FaultProxy) -> Store {
-        Store::connect(&self.endpoint_behind(proxy), Counter::default()).await
+        Store::connect(&self.endpoint_behind(proxy), StoreRequests::default()).await
     }
 
     /// A proxy in front of the engine, without faults for now.

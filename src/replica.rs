@@ -3,6 +3,7 @@
 //! A decision loads the snapshot and waits for nothing. Everything that waits is here and off that path: the first load, the
 //! poll, the reads that an operator's request asks for. It is allowed to be behind and says how far; it never goes back.
 
+mod contact;
 pub mod follower;
 pub mod last_good;
 pub mod snapshot;
@@ -12,12 +13,12 @@ pub mod tracked;
 pub mod validation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+pub use contact::{CatchUpError, JournalFault};
 pub use snapshot::{Served, Snapshot, Source};
 
 use crate::clock::Clock;
@@ -26,49 +27,10 @@ use crate::store::heartbeats::{Heartbeat, Peers};
 use crate::store::record::{Entry, Position, Record};
 use crate::store::row::RowUpdate;
 use crate::store::{Store, StoreError, format};
-use crate::telemetry::{Metrics, OutcomeLabels};
-use follower::{Followed, Follower, Gap};
+use crate::telemetry::{Alarm, Metrics, OutcomeLabels};
+use contact::Contact;
+use follower::{Followed, Follower};
 use tracked::Taken;
-
-/// The journal is not the one that this replica has followed, or not yet whole again. Calls are answered as before; writes
-/// are refused until a person has looked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum JournalFault {
-    /// The last entry followed, or the one that a row was written from, is gone or another one.
-    #[error(
-        "the journal has lost or changed entry {0}, which this replica has followed or a row shows; see `traffic-cop journal recover`"
-    )]
-    Rewound(Sequence),
-    /// Entries are missing in the middle.
-    #[error("{0}; see `traffic-cop journal verify`")]
-    Gap(Gap),
-    /// A recovery has begun and not ended.
-    #[error(
-        "a recovery of the journal is under way; run `traffic-cop journal recover` again if it was interrupted"
-    )]
-    RecoveryUnderWay,
-    /// A live replica has followed more than there is.
-    #[error(
-        "a live replica has followed the journal up to entry {named}, but it ends at {end}; see `traffic-cop journal recover`"
-    )]
-    BehindPeers {
-        /// The entry that the replica names.
-        named: Sequence,
-        /// The last entry there is.
-        end: Sequence,
-    },
-}
-
-/// Why a replica could not read on.
-#[derive(Debug, thiserror::Error)]
-pub enum CatchUpError {
-    /// The store does not answer or refuses.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The journal is not to be followed.
-    #[error(transparent)]
-    Journal(#[from] JournalFault),
-}
 
 /// A follower of the journal, and what it serves.
 #[derive(Debug)]
@@ -90,14 +52,6 @@ pub struct Replica {
     served: watch::Sender<Sequence>,
     /// The last entry that the last-good file holds; `None` if no file is kept.
     saved: watch::Sender<Option<Sequence>>,
-}
-
-/// How the last poll went.
-#[derive(Debug, Clone, Default)]
-struct Contact {
-    /// Monotonic time of the last poll that proved the journal.
-    proved_at: Option<Duration>,
-    fault: Option<JournalFault>,
 }
 
 impl Replica {
@@ -137,26 +91,41 @@ impl Replica {
         locked(&self.follower).as_ref().map(look)
     }
 
-    /// Time since a poll last proved the journal.
-    #[must_use]
-    pub fn age(&self) -> Option<Duration> {
-        let proved_at = locked(&self.contact).proved_at?;
-        Some(self.clock.monotonic().saturating_sub(proved_at))
-    }
-
-    /// What is wrong with the journal, as of the last poll.
-    #[must_use]
-    pub fn fault(&self) -> Option<JournalFault> {
-        locked(&self.contact).fault
-    }
-
     /// Reads the journal to its end and serves what it says: afterwards the snapshot holds every change that was
     /// acknowledged before the call. One consistent query; the first call loads everything.
     ///
     /// # Errors
     /// The store does not answer, or the journal is not to be followed. What was served before is served still.
     pub async fn catch_up(&self) -> Result<Position, CatchUpError> {
-        let outcome = self.read_on().await;
+        self.catch_up_among_peers()
+            .await
+            .map(|(position, _)| position)
+    }
+
+    /// Reads the journal to its end, for a write there: no live replica may have followed more than is there.
+    ///
+    /// # Errors
+    /// As [`Replica::catch_up`]; or a replica names a later entry.
+    pub async fn catch_up_to_write(&self) -> Result<Position, CatchUpError> {
+        match self.catch_up_among_peers().await? {
+            (position, None) => Ok(position),
+            (_, Some(behind)) => Err(behind.into()),
+        }
+    }
+
+    /// Reads the journal to its end: where that is, and whether a live replica has followed more.
+    async fn catch_up_among_peers(&self) -> Result<(Position, Option<JournalFault>), CatchUpError> {
+        // Looked up before the journal is read: what a replica names later may have been committed meanwhile.
+        let named = locked(&self.peers)
+            .live(self.clock.monotonic())
+            .map(|beat| beat.sequence)
+            .max();
+        let outcome = self.read_on().await.map(|position| {
+            let end = position.last;
+            let beyond = named.filter(|named| *named > end);
+            let behind = beyond.map(|named| JournalFault::BehindPeers { named, end });
+            (position, behind)
+        });
         let label = match &outcome {
             Ok(_) => "proved",
             Err(CatchUpError::Store(_)) => "store_failed",
@@ -173,7 +142,7 @@ impl Replica {
     async fn read_on(&self) -> Result<Position, CatchUpError> {
         let position = match self.look(|follower| follower.position) {
             None => {
-                let started = start::cold_start(&self.store).await?;
+                let started = self.cold_start().await?;
                 let mut follower = locked(&self.follower);
                 // Two first loads at once: the one that ends first counts.
                 let follower = follower.get_or_insert(started);
@@ -183,7 +152,7 @@ impl Replica {
             Some(position)
                 if self.is_from_file() && start::is_long_ago(&self.store, position).await? =>
             {
-                let started = start::cold_start(&self.store).await?;
+                let started = self.cold_start().await?;
                 self.replace(position, started)
             }
             Some(position) => position,
@@ -200,6 +169,15 @@ impl Replica {
             Some(self.find_bridge(position, &entries).await?)
         };
         Ok(self.follow(position, entries, crossing)?)
+    }
+
+    /// Loads everything, and counts the last entry if it cannot be taken as it is.
+    async fn cold_start(&self) -> Result<Follower, StoreError> {
+        let (started, head) = start::cold_start(&self.store).await?;
+        if let Some(head) = head {
+            self.count(&started, head);
+        }
+        Ok(started)
     }
 
     /// Whether what is served is from a last-good file and the journal has not been read since.
@@ -322,14 +300,9 @@ impl Replica {
         self.metrics
             .replica_sequence
             .set(i64::try_from(next.sequence.0).unwrap_or(i64::MAX));
-        let is_faulty = next
-            .environments
-            .values()
-            .any(|served| served.fault.is_some());
-        self.metrics.alarm(
-            "unreadable_state",
-            is_faulty || follower.access().fault.is_some(),
-        );
+        let alarms = &self.metrics.alarms;
+        alarms.set(Alarm::UnreadableState, follower.first_fault());
+        alarms.set(Alarm::NewerFormat, follower.first_newer_format());
         let sequence = next.sequence;
         self.snapshot.store(Some(Arc::new(next)));
         self.served.send_replace(sequence);
@@ -349,30 +322,11 @@ impl Replica {
             .passed_over
             .get_or_create(&OutcomeLabels { outcome: why })
             .inc();
-        tracing::error!(sequence = %follower.position.last, why, "passed over a journal entry");
-    }
-
-    /// Keeps how the journal was found, and says so when it changes.
-    fn note(&self, outcome: &Result<Position, CatchUpError>) {
-        let mut contact = locked(&self.contact);
-        match outcome {
-            Ok(_) => {
-                if let Some(fault) = contact.fault.take() {
-                    tracing::warn!(%fault, "the journal is in order again");
-                }
-                let now = self.clock.monotonic();
-                contact.proved_at = Some(now);
-                self.metrics.last_contact.set(now.as_secs_f64());
-            }
-            Err(CatchUpError::Journal(fault)) => {
-                if contact.fault != Some(*fault) {
-                    tracing::error!(%fault, "writes are refused, calls are answered as before");
-                }
-                contact.fault = Some(*fault);
-            }
-            Err(CatchUpError::Store(_)) => {}
+        let sequence = follower.position.last;
+        tracing::error!(%sequence, why, "passed over a journal entry");
+        if followed == Followed::Unreadable {
+            self.tell_of_unreadable(sequence);
         }
-        self.metrics.alarm("journal", contact.fault.is_some());
     }
 
     /// Brings the row of the last record up to date, unless that is known to be done: the duty of whoever commits next, so
@@ -390,26 +344,6 @@ impl Replica {
         let mut finished = locked(&self.finished);
         *finished = update.sequence().max(*finished);
         Ok(())
-    }
-
-    /// Reads the journal to its end, for a write there: no live replica may have followed more than is there.
-    ///
-    /// # Errors
-    /// As [`Replica::catch_up`]; or a replica names a later entry.
-    pub async fn catch_up_to_write(&self) -> Result<Position, CatchUpError> {
-        // Looked up before the journal is read: what a replica names later may have been committed meanwhile.
-        let named = locked(&self.peers)
-            .live(self.clock.monotonic())
-            .map(|beat| beat.sequence)
-            .max();
-        let position = self.catch_up().await?;
-        match named.filter(|named| *named > position.last) {
-            Some(named) => Err(CatchUpError::Journal(JournalFault::BehindPeers {
-                named,
-                end: position.last,
-            })),
-            None => Ok(position),
-        }
     }
 
     /// The live replicas, this one included once it has written a heartbeat.

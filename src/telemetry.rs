@@ -1,5 +1,6 @@
 //! Every metric: its name, unit and labels.
 
+mod alarm;
 mod histogram;
 mod store_requests;
 
@@ -10,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+pub use alarm::{Alarm, Alarms};
 pub use histogram::AtomicHistogram;
 pub use store_requests::{StoreOperation, StoreRequests};
 
@@ -36,7 +38,7 @@ pub struct Metrics {
     /// `traffic_cop_replica_last_contact_seconds`: monotonic time of the last poll that proved the journal.
     pub last_contact: Gauge<f64, std::sync::atomic::AtomicU64>,
     /// `traffic_cop_alarm`: 1 while a condition needs a person, by condition.
-    pub alarms: Family<AlarmLabels, Gauge>,
+    pub alarms: Alarms,
     /// `traffic_cop_records_passed_over_total`: journal entries that could not be taken as they are, by why.
     pub passed_over: Family<OutcomeLabels, Counter>,
 }
@@ -73,13 +75,6 @@ pub struct OutcomeLabels {
     pub outcome: &'static str,
 }
 
-/// Labels of an alarm.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct AlarmLabels {
-    /// The condition.
-    pub condition: &'static str,
-}
-
 /// Counters of one environment's decisions from one source, found once and then counted without a look-up.
 #[derive(Debug, Clone)]
 pub struct DecisionCounters(BySlot<[Counter; Reason::ALL.len()]>);
@@ -113,13 +108,6 @@ impl Metrics {
         self.problems
             .get_or_create(&ProblemLabels { problem })
             .inc();
-    }
-
-    /// Raises or clears an alarm.
-    pub fn alarm(&self, condition: &'static str, is_raised: bool) {
-        self.alarms
-            .get_or_create(&AlarmLabels { condition })
-            .set(i64::from(is_raised));
     }
 
     /// The exposition in OpenMetrics text format.
@@ -168,7 +156,7 @@ impl Metrics {
         registry.register(
             "alarm",
             "1 while a condition needs a person",
-            self.alarms.clone(),
+            self.alarms.gauges.clone(),
         );
         registry.register(
             "records_passed_over",

@@ -248,7 +248,7 @@ struct DecisionAnswer {
     /// The revision decided by.
     #[schema(rename = "Revision")]
     revision: u64,
-    /// How fresh that revision is known to be: `validated`, `live` or `last-good`.
+    /// How fresh that revision is known to be: `validated`, `live`, `last-good` or `default`.
     #[schema(rename = "Source")]
     source: String,
 }

@@ -6,7 +6,7 @@ use super::tracked::{Good, Taken, Tracked};
 use crate::domain::Environment;
 use crate::domain::access::Access;
 use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
-use crate::store::format::{Document, FormatError, Stored};
+use crate::store::format::{Document, FormatError, NEWEST, Stored};
 use crate::store::record::{Entry, Position, Record};
 use crate::store::row::{Row, RowUpdate};
 
@@ -101,6 +101,34 @@ impl Follower {
     #[must_use]
     pub fn access(&self) -> &Tracked<Access> {
         &self.access
+    }
+
+    /// An aggregate whose last record is not what is served, and why.
+    #[must_use]
+    pub fn first_fault(&self) -> Option<String> {
+        self.first(|fault, _| fault.map(str::to_owned))
+    }
+
+    /// An aggregate whose state has a format that this binary does not know.
+    #[must_use]
+    pub fn first_newer_format(&self) -> Option<String> {
+        self.first(|_, format| {
+            let newer = format.filter(|format| *format > NEWEST)?;
+            Some(format!("it has format {newer}, known here is {NEWEST}"))
+        })
+    }
+
+    /// The first aggregate of which `tell` has something to say, by its fault and the format of its state.
+    fn first(&self, tell: impl Fn(Option<&str>, Option<u32>) -> Option<String>) -> Option<String> {
+        let environments = self.environments.iter();
+        let mut told = environments.filter_map(|(name, known)| {
+            let what = tell(known.fault.as_deref(), known.format())?;
+            Some(format!("environment {name}: {what}"))
+        });
+        told.next().or_else(|| {
+            let what = tell(self.access.fault.as_deref(), self.access.format())?;
+            Some(format!("access: {what}"))
+        })
     }
 
     /// The environments that changed since the last call.
@@ -200,13 +228,13 @@ impl Follower {
     }
 
     /// Takes the last entry of a journal whose earlier ones are known from rows.
-    pub fn start_at(&mut self, head: Entry) {
+    pub fn start_at(&mut self, head: Entry) -> Followed {
         let is_trusted = match &head {
             Entry::Record(record) => record.is_intact,
             Entry::Bridge(bridge) => bridge.is_intact,
             Entry::Unreadable(_) => false,
         };
-        self.step_on(head, is_trusted);
+        self.step_on(head, is_trusted)
     }
 
     fn take(&mut self, record: Box<Record>, is_trusted: bool) -> Followed {

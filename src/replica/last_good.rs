@@ -22,6 +22,7 @@ use super::{Replica, locked};
 use crate::domain::ids::{AggregateKey, Revision, Sequence};
 use crate::store::format::{Document, FormatError, Stored};
 use crate::store::record::Position;
+use crate::telemetry::Alarm;
 
 /// The newest generation.
 const CURRENT: &str = "last-good.json";
@@ -222,19 +223,17 @@ pub async fn keep(replica: Arc<Replica>, files: Files, stop: CancellationToken) 
             let files = files.clone();
             let written = tokio::task::spawn_blocking(move || files.write(&saved)).await;
             let written = written.unwrap_or_else(|panic| Err(io::Error::other(panic)));
-            replica.metrics.alarm("last_good_file", written.is_err());
-            match written {
-                Ok(()) => {
-                    replica.saved.send_replace(Some(sequence));
-                }
-                Err(error) => {
-                    tracing::error!(%error, "cannot write the last-good file; a restart without the store would lack it");
-                    tokio::select! {
-                        () = stop.cancelled() => return,
-                        () = tokio::time::sleep(RETRY_PAUSE) => continue,
-                    }
+            let why = written.as_ref().err().map(|error| {
+                format!("cannot be written, so a restart without the store would lack it: {error}")
+            });
+            replica.metrics.alarms.set(Alarm::LastGoodFile, why);
+            if written.is_err() {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RETRY_PAUSE) => continue,
                 }
             }
+            replica.saved.send_replace(Some(sequence));
         }
         tokio::select! {
             () = stop.cancelled() => return,

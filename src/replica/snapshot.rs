@@ -21,11 +21,13 @@ pub enum Source {
     Live,
     /// From the last-good file; the store has not been read since the process started.
     LastGood,
+    /// From the snapshot shipped with the deployment; there was neither a last-good file nor a store.
+    Default,
 }
 
 impl Source {
     /// Every source, the freshest first.
-    pub const ALL: [Self; 3] = [Self::Validated, Self::Live, Self::LastGood];
+    pub const ALL: [Self; 4] = [Self::Validated, Self::Live, Self::LastGood, Self::Default];
 
     /// Its name on the wire and in the metrics.
     #[must_use]
@@ -34,6 +36,7 @@ impl Source {
             Self::Validated => "validated",
             Self::Live => "live",
             Self::LastGood => "last-good",
+            Self::Default => "default",
         }
     }
 }

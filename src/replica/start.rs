@@ -1,6 +1,6 @@
 //! The cold start: from the rows and the head of the journal to everything, without reading years of records.
 
-use super::follower::Follower;
+use super::follower::{Followed, Follower};
 use crate::domain::ids::Sequence;
 use crate::store::record::{Entry, Position, Record};
 use crate::store::row::Row;
@@ -12,8 +12,9 @@ const FARTHEST_FOLLOWED: u64 = 10_000;
 const LONGEST_WALK: usize = 256;
 
 /// Reads the head, then the rows. Records committed in between are in the rows already; following from the head passes over
-/// them. Rows are complete up to the record before the head, so the head itself is applied on top.
-pub(super) async fn cold_start(store: &Store) -> Result<Follower, StoreError> {
+/// them. Rows are complete up to the record before the head, so the head itself is applied on top. Also says
+/// what that came to.
+pub(super) async fn cold_start(store: &Store) -> Result<(Follower, Option<Followed>), StoreError> {
     let head = store.head().await?;
     let mut follower = Follower::default();
     for row in store.rows().await? {
@@ -22,10 +23,8 @@ pub(super) async fn cold_start(store: &Store) -> Result<Follower, StoreError> {
             restore_older(store, &mut follower, &row).await?;
         }
     }
-    if let Some(head) = head {
-        follower.start_at(head);
-    }
-    Ok(follower)
+    let head = head.map(|head| follower.start_at(head));
+    Ok((follower, head))
 }
 
 /// Whether the journal has gone on so far since `position` that the rows are the shorter way to its end. An end that is no

@@ -6,33 +6,19 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{CatchUpError, Replica, locked};
+use super::{Replica, locked};
 use crate::store::heartbeats;
 
 /// Time between two polls of the journal.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Each wait is up to this share shorter or longer, so that replicas do not poll in step.
 const JITTER: f64 = 0.2;
-/// How often a store that stays away is mentioned in the log, in polls.
-const MENTION_EVERY: u32 = 150;
 
-/// Polls until `stop`. Errors end nothing: the next poll is the retry.
+/// Polls until `stop`. Errors end nothing: the next poll is the retry, and alarms tell of what lasts.
 pub async fn poll(replica: Arc<Replica>, stop: CancellationToken) {
-    let mut failures: u32 = 0;
     loop {
-        match replica.catch_up().await {
-            Ok(_) if failures > 0 => {
-                tracing::info!(failures, "the store answers again");
-                failures = 0;
-            }
-            Err(CatchUpError::Store(error)) => {
-                if failures.is_multiple_of(MENTION_EVERY) {
-                    tracing::warn!(%error, failures, "cannot poll the journal; calls are answered from memory");
-                }
-                failures += 1;
-            }
-            // Journal faults are reported where they are found.
-            Ok(_) | Err(CatchUpError::Journal(_)) => {}
+        if let Err(error) = replica.catch_up().await {
+            tracing::debug!(%error, "a poll of the journal failed");
         }
         let pause = POLL_INTERVAL.mul_f64(rand::rng().random_range(1.0 - JITTER..1.0 + JITTER));
         tokio::select! {

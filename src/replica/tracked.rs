@@ -59,6 +59,12 @@ impl<S: Stored> Tracked<S> {
         self.good.as_ref()?.document.state.as_ref()
     }
 
+    /// Format of the last state that could be read.
+    #[must_use]
+    pub fn format(&self) -> Option<u32> {
+        Some(self.good.as_ref()?.document.format)
+    }
+
     /// Takes the aggregate's next record. `is_trusted` says whether the record is what its writer wrote.
     pub fn take(&mut self, record: &Record, is_trusted: bool) -> Taken {
         let change = &record.change;

@@ -11,10 +11,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{CatchUpError, Replica};
-
-/// A poll that found our last entry must not be older than this, or the place after it proves nothing.
-const NEWEST_POLL: Duration = Duration::from_secs(1);
+use super::{CatchUpError, Replica, locked};
 
 /// Where requests and the reads that prove their answers meet.
 #[derive(Debug)]
@@ -58,9 +55,11 @@ impl Replica {
         matches!(round, Ok(Ok(round)) if round.is_proof)
     }
 
-    /// Whether the last poll was recent enough and found the journal in order.
-    fn can_validate(&self) -> bool {
-        self.fault().is_none() && self.age().is_some_and(|age| age < NEWEST_POLL)
+    /// Whether the last poll was recent enough and found the journal in order, as far as anyone alive knows it.
+    pub fn can_validate(&self) -> bool {
+        let contact = locked(&self.contact);
+        let is_in_order = contact.fault.is_none() && contact.behind.is_none();
+        is_in_order && contact.is_proved(self.clock.monotonic())
     }
 
     /// One consistent read of the place after the last entry; if something stands there, everything up to the end.

@@ -82,7 +82,7 @@ async fn an_emptied_journal_is_refused_and_calls_are_still_served(world: &mut Wo
         let after = process.serves(NAME).expect("it is served still");
         assert_eq!(after.environment, served.environment);
     }
-    let alarm = "traffic_cop_alarm{condition=\"journal\"} 1";
+    let alarm = "traffic_cop_alarm{condition=\"journal_rewound\"} 1";
     assert!(process.metrics.exposition().contains(alarm));
     assert_eq!(world.tables.partition(JOURNAL).await.len(), 0);
 }

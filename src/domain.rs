@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod command;
+pub mod conversation;
 pub mod decision;
 pub mod environment;
 pub mod ids;

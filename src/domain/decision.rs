@@ -10,10 +10,11 @@ mod compiled;
 mod tests;
 
 use jiff::Timestamp;
-use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use super::conversation::Conversation;
 use super::environment::Salt;
 use super::ids::InterfaceNumber;
+use super::judge::evidence::ConversationHash;
 use super::slot::Slot;
 use super::weight::Weight;
 use compiled::KnownVersion;
@@ -73,6 +74,17 @@ pub struct Decision {
     pub flow_version_known: bool,
     /// The interface of that version; 0 if there is none.
     pub interface: InterfaceNumber,
+    /// The conversation, if the two versions share new calls at this revision: then the decision is evidence, an exposure.
+    /// `None` at 0 and 100 %, and for a call without an id.
+    pub exposed: Option<ConversationHash>,
+}
+
+impl Decision {
+    /// Whether chance chose between the two versions.
+    #[must_use]
+    pub fn is_randomised(&self) -> bool {
+        self.reason == Reason::Weighted
+    }
 }
 
 /// Which slot takes the call.
@@ -87,6 +99,12 @@ pub fn decide(
     draw: impl FnOnce() -> Bucket,
 ) -> Decision {
     let version = environment.version(request.flow_version);
+    // Read once, and not at all where neither bucket nor exposure can come of it.
+    let conversation = match request.conversation_id {
+        "" => None,
+        _ if environment.weight.is_zero() => None,
+        id => Some(Conversation::of(id)),
+    };
     let (slot, reason) = if let Some(slot) = environment.overridden(request, now) {
         (slot, Reason::Override)
     } else if let Some(slot) = version.and_then(KnownVersion::admitted_by) {
@@ -94,9 +112,7 @@ pub fn decide(
     } else if environment.weight.is_zero() {
         (environment.active, Reason::Active)
     } else {
-        let bucket = environment
-            .bucket(request.conversation_id)
-            .unwrap_or_else(draw);
+        let bucket = conversation.map_or_else(draw, |id| environment.bucket(&id));
         (environment.weighted(bucket), Reason::Weighted)
     };
     Decision {
@@ -104,6 +120,7 @@ pub fn decide(
         reason,
         flow_version_known: request.flow_version.is_empty() || version.is_some(),
         interface: version.map_or(InterfaceNumber(0), |version| version.interface),
+        exposed: conversation.and_then(|id| environment.exposed(&id)),
     }
 }
 
@@ -140,19 +157,5 @@ impl Bucket {
 /// does not matter), else its text as received.
 #[must_use]
 pub fn bucket(salt: &Salt, conversation_id: &str) -> Bucket {
-    let hash = match uuid::Uuid::try_parse(conversation_id) {
-        Ok(uuid) => {
-            let mut input = [0; 32];
-            input[..16].copy_from_slice(&salt.0);
-            input[16..].copy_from_slice(uuid.as_bytes());
-            xxh3_64(&input)
-        }
-        Err(_) => {
-            let mut hasher = Xxh3::new();
-            hasher.update(&salt.0);
-            hasher.update(conversation_id.as_bytes());
-            hasher.digest()
-        }
-    };
-    Bucket::of(hash)
+    Conversation::of(conversation_id).bucket(salt)
 }

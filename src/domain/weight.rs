@@ -51,6 +51,12 @@ impl Weight {
     pub fn is_zero(self) -> bool {
         self == Self::ZERO
     }
+
+    /// Whether both versions get a share of new calls.
+    #[must_use]
+    pub fn is_split(self) -> bool {
+        self > Self::ZERO && self < Self::FULL
+    }
 }
 
 impl FromStr for Weight {

@@ -2,9 +2,11 @@
 
 use jiff::Timestamp;
 
-use super::{Bucket, Request, bucket};
+use super::{Bucket, Request};
+use crate::domain::conversation::Conversation;
 use crate::domain::environment::{Bar, Environment, Salt};
 use crate::domain::ids::{EnvironmentName, InterfaceNumber, Revision};
+use crate::domain::judge::evidence::ConversationHash;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::test_calls::TestCalls;
@@ -145,9 +147,16 @@ impl Compiled {
             .find(|version| *version.label == *label)
     }
 
-    /// The bucket of a conversation; none if it has no id.
-    pub(super) fn bucket(&self, conversation_id: &str) -> Option<Bucket> {
-        (!conversation_id.is_empty()).then(|| bucket(&self.salt, conversation_id))
+    /// The bucket of a conversation.
+    pub(super) fn bucket(&self, conversation: &Conversation<'_>) -> Bucket {
+        conversation.bucket(&self.salt)
+    }
+
+    /// What stands for a conversation in the evidence, if decisions are evidence at this weight.
+    pub(super) fn exposed(&self, conversation: &Conversation<'_>) -> Option<ConversationHash> {
+        self.weight
+            .is_split()
+            .then(|| conversation.hash(&self.salt))
     }
 
     /// The slot that takes a new call of this bucket.

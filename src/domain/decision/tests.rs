@@ -1,5 +1,6 @@
 //! Which slot takes a call: the hash, pinned; the weight, counted; the rules, one by one.
 
+mod exposures;
 mod overrides;
 
 use std::cell::Cell;
@@ -340,6 +341,7 @@ fn at_weight_zero_the_active_slot_takes_the_call_whatever_its_id() {
         reason: Reason::Active,
         flow_version_known: true,
         interface: InterfaceNumber(0),
+        exposed: None,
     };
     for id in ["", UUID, "text"] {
         assert_eq!(decide_by_id(&environment, id), active);
@@ -404,6 +406,7 @@ fn a_call_returns_to_the_version_it_was_in_whatever_the_weight() {
                 reason: Reason::Affinity,
                 flow_version_known: true,
                 interface: InterfaceNumber(interface),
+                exposed: None,
             };
             assert_eq!(
                 decide_by_version(&weighted(percent), label),
@@ -441,6 +444,7 @@ fn a_rolled_back_version_admits_its_calls_only_if_they_were_kept() {
         reason: Reason::Affinity,
         flow_version_known: true,
         interface: InterfaceNumber(2),
+        exposed: None,
     };
     assert_eq!(rolled_back(true), kept);
     // The caller still gets the variables of the interface it knows.
@@ -484,6 +488,7 @@ fn a_retired_version_is_known_but_has_no_slot_to_return_to() {
         reason: Reason::Active,
         flow_version_known: true,
         interface: InterfaceNumber(7),
+        exposed: None,
     };
     assert_eq!(decide_by_version(&environment(), "v0"), expected);
     let full = Decision {
@@ -502,6 +507,7 @@ fn an_unknown_version_is_no_error_and_has_no_interface() {
             reason: Reason::Active,
             flow_version_known: false,
             interface: InterfaceNumber(0),
+            exposed: None,
         };
         assert_eq!(
             decide_by_version(&environment(), unknown),
@@ -518,6 +524,7 @@ fn a_blank_version_counts_as_known() {
         reason: Reason::Active,
         flow_version_known: true,
         interface: InterfaceNumber(0),
+        exposed: None,
     };
     assert_eq!(decide_by_version(&environment(), ""), expected);
     // Even where a slot holds nothing, whose label the wire spells as the empty string too.

@@ -23,7 +23,7 @@ const BISECTIONS: u32 = 60;
 /// The probability with which a call was drawn to the candidate; `None` where there was no draw (0 and 100 %).
 #[must_use]
 pub fn draw_probability(weight: Weight) -> Option<f64> {
-    let is_draw = !weight.is_zero() && weight != Weight::FULL;
+    let is_draw = weight.is_split();
     is_draw.then(|| f64::from(weight.bps()) / f64::from(Weight::FULL.bps()))
 }
 

@@ -91,6 +91,7 @@ fn an_override_comes_before_affinity_and_the_weight() {
         reason: Reason::Override,
         flow_version_known: true,
         interface: InterfaceNumber(2),
+        exposed: None,
     };
     assert_eq!(
         decision, expected,

@@ -1,5 +1,6 @@
 //! Which scopes include which, where a grant reaches, and the life of a token.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::SignedDuration;

@@ -1,11 +1,15 @@
 //! Every kind of credential in, one [`Principal`] out.
 
 mod authenticator;
+mod basic;
+mod credential;
 mod table;
 pub mod token;
 
 pub use authenticator::{Authenticator, Unauthenticated};
 pub use table::AccessTable;
+
+use basic::BasicPair;
 
 use crate::domain::access::Grant;
 use crate::domain::ids::Actor;

@@ -2,23 +2,38 @@
 
 use std::sync::Arc;
 
-use http::header::AUTHORIZATION;
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
-use super::token::{TokenText, hash};
-use super::{AccessTable, Principal};
+use super::credential::Credential;
+use super::token::{PREFIX, TokenText, hash};
+use super::{AccessTable, BasicPair, Principal};
 use crate::clock::Clock;
 use crate::domain::access::{Grant, TokenHash};
 use crate::domain::ids::Actor;
 
-/// The authentication scheme and the blank behind it.
-const SCHEME: &[u8] = b"Bearer ";
+/// The name of who holds the first admin token.
+const FIRST_ADMIN: &str = "first-admin";
 
-/// A request whose credentials are missing or not valid. Which of the two is not told apart: a caller cannot use it.
+/// A request whose credential does not say who sent it. A credential that is unknown, one that has expired and one that was
+/// revoked are not told apart: a caller cannot use the difference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a valid token is needed: send it as `Authorization: Bearer tc_…`")]
-pub struct Unauthenticated;
+pub enum Unauthenticated {
+    /// There is none, and strangers may not ask for this.
+    #[error("a credential is needed: send a token as `Authorization: Bearer tc_…`")]
+    Missing,
+    /// There is more than one.
+    #[error("the request carries several credentials; send exactly one")]
+    Several,
+    /// It does not read as one.
+    #[error(
+        "the Authorization header does not read; send `Bearer` and a token, or `Basic` and a token's name and text"
+    )]
+    Malformed,
+    /// It lets nobody in.
+    #[error("the credential is not valid: it is unknown, has expired or was revoked")]
+    Invalid,
+}
 
 /// The credentials that do not come from the access aggregate.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +47,7 @@ impl Authenticator {
     #[must_use]
     pub fn with_first_admin(mut self, token: &TokenText) -> Self {
         let principal = Principal {
-            actor: name("first-admin"),
+            actor: name(FIRST_ADMIN),
             grant: Grant::everything(),
         };
         self.first_admin = Some((token.hash(), Arc::new(principal)));
@@ -55,38 +70,65 @@ impl Authenticator {
         self
     }
 
-    /// Who sent a request with these headers.
+    /// Who asks for a decision with these headers: a stranger is nobody, unless strangers may.
     ///
     /// # Errors
-    /// Nobody known, or a token that has expired or was revoked. A wrong token is never taken for an absent one.
+    /// See [`Unauthenticated`]. A wrong credential is never taken for an absent one.
     pub fn authenticate(
         &self,
         headers: &HeaderMap,
         access: Option<&AccessTable>,
         clock: &dyn Clock,
     ) -> Result<Arc<Principal>, Unauthenticated> {
-        let Some(authorization) = headers.get(AUTHORIZATION) else {
-            return self.anonymous.clone().ok_or(Unauthenticated);
-        };
-        let token = bearer_token(authorization).ok_or(Unauthenticated)?;
-        if let Some(principal) = access.and_then(|access| access.find(token, clock)) {
-            return Ok(principal);
+        match Credential::of(headers)? {
+            Credential::Absent => self.anonymous.clone().ok_or(Unauthenticated::Missing),
+            presented => self.find(presented, access, clock),
         }
-        let (known, principal) = self.first_admin.as_ref().ok_or(Unauthenticated)?;
-        let is_known = bool::from(known.0.ct_eq(&hash(token).0));
-        is_known
-            .then(|| Arc::clone(principal))
-            .ok_or(Unauthenticated)
     }
-}
 
-/// What follows the scheme `Bearer`, which is written in any case (RFC 9110, section 11.1).
-fn bearer_token(authorization: &HeaderValue) -> Option<&str> {
-    let (scheme, token) = authorization.as_bytes().split_at_checked(SCHEME.len())?;
-    let token = std::str::from_utf8(token)
-        .ok()
-        .filter(|_| scheme.eq_ignore_ascii_case(SCHEME))?;
-    Some(token.trim_start_matches(' '))
+    /// Who sent a request with these headers, where strangers may do nothing.
+    ///
+    /// # Errors
+    /// See [`Unauthenticated`].
+    pub fn authenticate_known(
+        &self,
+        headers: &HeaderMap,
+        access: Option<&AccessTable>,
+        clock: &dyn Clock,
+    ) -> Result<Arc<Principal>, Unauthenticated> {
+        self.find(Credential::of(headers)?, access, clock)
+    }
+
+    fn find(
+        &self,
+        presented: Credential<'_>,
+        access: Option<&AccessTable>,
+        clock: &dyn Clock,
+    ) -> Result<Arc<Principal>, Unauthenticated> {
+        let found = match presented {
+            Credential::Absent => return Err(Unauthenticated::Missing),
+            Credential::Text(text) if text.starts_with(PREFIX.as_bytes()) => access
+                .and_then(|access| access.find(text, clock))
+                .or_else(|| self.first_admin(text)),
+            Credential::Text(_) => None,
+            Credential::Basic(pair) => access
+                .and_then(|access| access.find_pair(pair, clock))
+                .or_else(|| self.first_admin_pair(pair)),
+        };
+        found.ok_or(Unauthenticated::Invalid)
+    }
+
+    fn first_admin_pair(&self, encoded: &[u8]) -> Option<Arc<Principal>> {
+        let pair = BasicPair::decode(encoded)?;
+        self.first_admin(&pair.text)
+            .filter(|_| pair.user == FIRST_ADMIN)
+    }
+
+    fn first_admin(&self, text: &[u8]) -> Option<Arc<Principal>> {
+        let (known, principal) = self.first_admin.as_ref()?;
+        let is_known = bool::from(known.0.ct_eq(&hash(text).0));
+        is_known.then(|| Arc::clone(principal))
+    }
 }
 
 fn name(text: &str) -> Actor {

@@ -7,22 +7,27 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use moka::sync::Cache;
 
-use super::Principal;
 use super::token::hash;
+use super::{BasicPair, Principal};
 use crate::clock::Clock;
-use crate::domain::access::{Access, TokenHash};
+use crate::domain::access::{Access, Token, TokenHash, TokenId};
 
-/// Token texts remembered as verified.
-const REMEMBERED_TEXTS: u64 = 1_024;
+/// Credentials of each kind remembered as verified.
+const REMEMBERED: u64 = 1_024;
 
 /// The tokens of one snapshot, found by what is presented.
 ///
-/// A text that was verified is remembered, since hashing it costs more than the decision it asks for. What is remembered
-/// lives and dies with the snapshot: a revoked token is in no later one, so it cannot outlive its revocation.
+/// A credential that was verified is remembered, since hashing it costs more than the decision it asks for. What is
+/// remembered lives and dies with the snapshot: a revoked token is in no later one, so it cannot outlive its revocation.
+/// Only what passed is remembered, so guesses cannot push it out.
 #[derive(Clone)]
 pub struct AccessTable {
-    tokens: HashMap<TokenHash, Entry>,
-    verified: Cache<Box<str>, Entry>,
+    access: Access,
+    texts: HashMap<TokenHash, Entry>,
+    /// By the text itself.
+    verified: Cache<Box<[u8]>, Entry>,
+    /// By the encoded pair of HTTP Basic.
+    verified_pairs: Cache<Box<[u8]>, Entry>,
 }
 
 #[derive(Clone)]
@@ -35,37 +40,82 @@ impl AccessTable {
     /// The table of the tokens in `access`.
     #[must_use]
     pub fn new(access: &Access) -> Self {
-        let tokens = access.tokens.values().map(|token| {
-            let principal = Principal {
+        let texts = access.tokens.values().flat_map(|token| {
+            let principal = Arc::new(Principal {
                 actor: token.name.clone(),
                 grant: token.grant.clone(),
-            };
-            let entry = Entry {
-                principal: Arc::new(principal),
-                expires_at: token.expires_at,
-            };
-            (token.hash, entry)
+            });
+            token.texts().map(move |(hash, expires_at)| {
+                let principal = Arc::clone(&principal);
+                (
+                    hash,
+                    Entry {
+                        principal,
+                        expires_at,
+                    },
+                )
+            })
         });
         Self {
-            tokens: tokens.collect(),
-            verified: Cache::new(REMEMBERED_TEXTS),
+            texts: texts.collect(),
+            access: access.clone(),
+            verified: Cache::new(REMEMBERED),
+            verified_pairs: Cache::new(REMEMBERED),
         }
+    }
+
+    /// Whether this is the table of the tokens in `access`, so that it may go on with what it remembers.
+    #[must_use]
+    pub fn is_of(&self, access: &Access) -> bool {
+        self.access == *access
     }
 
     /// Who the token with this text belongs to, unless it has expired. The clock is read only if it can.
     #[must_use]
-    pub fn find(&self, text: &str, clock: &dyn Clock) -> Option<Arc<Principal>> {
+    pub fn find(&self, text: &[u8], clock: &dyn Clock) -> Option<Arc<Principal>> {
         let entry = self.verified.get(text).or_else(|| self.verify(text))?;
-        let is_valid = entry.expires_at.is_none_or(|end| end > clock.now());
-        is_valid.then_some(entry.principal)
+        entry.now(clock)
     }
 
-    /// The look-up compares hashes of what was presented, so its time says nothing about a secret. Only texts that passed
-    /// are remembered: guesses cannot push them out.
-    fn verify(&self, text: &str) -> Option<Entry> {
-        let entry = self.tokens.get(&hash(text))?.clone();
+    /// Who the token belongs to whose name or id and whose text are this pair, encoded as in HTTP Basic.
+    #[must_use]
+    pub fn find_pair(&self, encoded: &[u8], clock: &dyn Clock) -> Option<Arc<Principal>> {
+        let entry = self.verified_pairs.get(encoded);
+        entry
+            .or_else(|| self.verify_pair(encoded))
+            .and_then(|entry| entry.now(clock))
+    }
+
+    /// The look-up compares hashes of what was presented, so its time says nothing about a secret.
+    fn verify(&self, text: &[u8]) -> Option<Entry> {
+        let entry = self.texts.get(&hash(text))?.clone();
         self.verified.insert(text.into(), entry.clone());
         Some(entry)
+    }
+
+    fn verify_pair(&self, encoded: &[u8]) -> Option<Entry> {
+        let pair = BasicPair::decode(encoded)?;
+        let hash = hash(&pair.text);
+        self.named(&pair.user, hash)?;
+        let entry = self.texts.get(&hash)?.clone();
+        self.verified_pairs.insert(encoded.into(), entry.clone());
+        Some(entry)
+    }
+
+    /// The token of this name or id, if this is one of its texts. Two settings that do not belong together are a mistake
+    /// somewhere, and better noticed where it was made.
+    fn named(&self, name: &str, text: TokenHash) -> Option<(&TokenId, &Token)> {
+        self.access.tokens.iter().find(|(id, token)| {
+            let is_named = id.0 == name || token.name.as_str() == name;
+            is_named && token.texts().any(|(known, _)| known == text)
+        })
+    }
+}
+
+impl Entry {
+    fn now(self, clock: &dyn Clock) -> Option<Arc<Principal>> {
+        let is_valid = self.expires_at.is_none_or(|end| end > clock.now());
+        is_valid.then_some(self.principal)
     }
 }
 
@@ -78,9 +128,9 @@ impl Default for AccessTable {
 impl fmt::Debug for AccessTable {
     /// Without the remembered texts.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let tokens = self.tokens.len();
+        let texts = self.texts.len();
         f.debug_struct("AccessTable")
-            .field("tokens", &tokens)
+            .field("texts", &texts)
             .finish_non_exhaustive()
     }
 }
@@ -89,36 +139,83 @@ impl fmt::Debug for AccessTable {
 mod tests {
     use std::time::Duration;
 
+    use data_encoding::BASE64;
+
     use super::*;
     use crate::access::token::TokenText;
     use crate::clock::ManualClock;
-    use crate::domain::access::{Grant, Token};
+    use crate::domain::access::{Grant, RetiringText};
 
-    #[test]
-    fn a_verified_token_is_remembered_until_it_expires_and_never_shown() {
+    /// A token with a new text for a minute and an old one for half of it; the texts, new and old.
+    fn rotated() -> (AccessTable, ManualClock, [TokenText; 2]) {
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
-        let text = TokenText::from_secret([7; 32]);
+        let texts = [7, 8].map(|seed| TokenText::from_secret([seed; 32]));
         let token = Token {
             name: "pipeline".parse().unwrap(),
-            hash: text.hash(),
+            hash: texts[0].hash(),
             grant: Grant::decisions(),
             created_at: now,
             expires_at: Some(now + Duration::from_secs(60)),
+            retiring: vec![RetiringText {
+                hash: texts[1].hash(),
+                until: now + Duration::from_secs(30),
+            }],
         };
         let access = Access {
-            tokens: [(text.hash().id(), token)].into(),
+            tokens: [(texts[1].hash().id(), token)].into(),
         };
-        let (table, clock) = (AccessTable::new(&access), ManualClock::at(now));
+        (AccessTable::new(&access), ManualClock::at(now), texts)
+    }
+
+    fn pair(user: &str, text: &TokenText) -> Vec<u8> {
+        let pair = format!("{user}:{}", text.reveal());
+        BASE64.encode(pair.as_bytes()).into_bytes()
+    }
+
+    #[test]
+    fn a_verified_token_is_remembered_until_it_expires_and_never_shown() {
+        let (table, clock, [text, _]) = rotated();
+        let text = text.reveal().as_bytes();
         for _ in 0..2 {
-            let found = table.find(text.reveal(), &clock).expect("a valid token");
+            let found = table.find(text, &clock).expect("a valid token");
             assert_eq!(found.actor.as_str(), "pipeline");
         }
-        assert!(table.verified.contains_key(text.reveal()));
-        assert!(!format!("{table:?}").contains(text.reveal()));
+        assert!(table.verified.contains_key(text));
+        assert!(!format!("{table:?}").contains("0707"));
         clock.advance(Duration::from_secs(60));
-        assert!(table.find(text.reveal(), &clock).is_none());
-        assert!(table.find("tc_guess", &clock).is_none());
-        assert!(!table.verified.contains_key("tc_guess"));
-        assert!(AccessTable::default().find(text.reveal(), &clock).is_none());
+        assert!(table.find(text, &clock).is_none());
+        assert!(table.find(b"tc_guess", &clock).is_none());
+        assert!(!table.verified.contains_key(&b"tc_guess"[..]));
+        assert!(AccessTable::default().find(text, &clock).is_none());
+    }
+
+    #[test]
+    fn an_old_text_goes_on_until_its_time() {
+        let (table, clock, [new, old]) = rotated();
+        let is_in = |text: &TokenText| table.find(text.reveal().as_bytes(), &clock).is_some();
+        assert_eq!((is_in(&new), is_in(&old)), (true, true));
+        clock.advance(Duration::from_secs(30));
+        assert_eq!((is_in(&new), is_in(&old)), (true, false));
+    }
+
+    #[test]
+    fn a_pair_is_a_tokens_name_or_id_and_one_of_its_texts() {
+        let (table, clock, [new, old]) = rotated();
+        let id = old.hash().id().to_string();
+        for _ in 0..2 {
+            for user in ["pipeline", &id] {
+                for text in [&new, &old] {
+                    assert!(table.find_pair(&pair(user, text), &clock).is_some());
+                }
+            }
+        }
+        for user in ["", "Pipeline", "other", &new.hash().id().to_string()] {
+            assert!(table.find_pair(&pair(user, &new), &clock).is_none());
+        }
+        // What is remembered as one kind of credential is none of the other.
+        assert!(table.find(&pair("pipeline", &new), &clock).is_none());
+        clock.advance(Duration::from_secs(30));
+        assert!(table.find_pair(&pair("pipeline", &old), &clock).is_none());
+        assert!(table.find_pair(&pair("pipeline", &new), &clock).is_some());
     }
 }

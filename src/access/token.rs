@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::access::TokenHash;
 
 /// What every token starts with, so that secret scanners find it.
-const PREFIX: &str = "tc_";
+pub(super) const PREFIX: &str = "tc_";
 /// Length of the random part in bytes.
 const SECRET_BYTES: usize = 32;
 /// Length of the checksum in bytes: the start of the SHA-256 of prefix and random part.
@@ -56,7 +56,7 @@ impl TokenText {
     /// What is kept of it.
     #[must_use]
     pub fn hash(&self) -> TokenHash {
-        hash(&self.0)
+        hash(self.0.as_bytes())
     }
 }
 
@@ -80,7 +80,7 @@ impl std::str::FromStr for TokenText {
 
 /// SHA-256 of a presented text. It needs no salt: what it is made of is random already.
 #[must_use]
-pub fn hash(text: &str) -> TokenHash {
+pub fn hash(text: &[u8]) -> TokenHash {
     TokenHash(Sha256::digest(text).into())
 }
 

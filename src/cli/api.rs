@@ -155,6 +155,9 @@ pub(super) struct Token {
     pub(super) environments: Option<Vec<String>>,
     pub(super) created_at: String,
     pub(super) expires_at: Option<String>,
+    /// When its earlier texts stop working.
+    #[serde(default)]
+    pub(super) retiring: Vec<String>,
 }
 
 /// A token that was made, or had been made before.

@@ -1,4 +1,6 @@
-//! `token generate`, `token create`, `token list` and `token revoke`.
+//! `token generate`, `token create`, `token list`, `token rotate` and `token revoke`.
+
+mod rotate;
 
 use clap::{Args, Subcommand};
 use http::Method;
@@ -22,6 +24,8 @@ pub(super) enum Token {
     Create(Create),
     /// List the tokens, without their texts.
     List(List),
+    /// Give a token another text, while the present one goes on for a while. The new text is shown once and kept nowhere.
+    Rotate(rotate::Rotate),
     /// Let a token in no longer.
     Revoke(Revoke),
 }
@@ -81,6 +85,7 @@ impl Token {
             Self::Generate => generate(output),
             Self::Create(create) => create.run(output).await,
             Self::List(list) => list.run(output).await,
+            Self::Rotate(rotate) => rotate.run(output).await,
             Self::Revoke(revoke) => revoke.run(output).await,
         }
     }
@@ -118,7 +123,15 @@ impl List {
         let client = self.admin.client()?;
         let answer = client.get(client.url(&["v1", "tokens"])).await?;
         output.print(&answer, |all: Tokens| {
-            let header = ["id", "name", "scopes", "environments", "created", "expires"];
+            let header = [
+                "id",
+                "name",
+                "scopes",
+                "environments",
+                "created",
+                "expires",
+                "old texts until",
+            ];
             table(header, all.tokens.iter().map(row))
         })
     }
@@ -168,7 +181,7 @@ fn with_notice(text: String, notice: Option<&str>) -> String {
     }
 }
 
-fn row(token: &api::Token) -> [String; 6] {
+fn row(token: &api::Token) -> [String; 7] {
     [
         token.id.clone(),
         token.name.clone(),
@@ -182,5 +195,6 @@ fn row(token: &api::Token) -> [String; 6] {
             .expires_at
             .clone()
             .unwrap_or_else(|| "never".to_owned()),
+        token.retiring.join(", "),
     ]
 }

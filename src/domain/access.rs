@@ -1,5 +1,8 @@
 //! The access aggregate: which tokens exist and what each may do. Only hashes are kept, so the journal, its rows and every
 //! replica can hold it.
+//!
+//! A name acts for one token at a time, so a record's actor tells who made a change. The names of callers that are no tokens
+//! are not to be had: see [`is_reserved`].
 
 mod grant;
 mod token;
@@ -9,10 +12,10 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 pub use grant::{Grant, InvalidScope, Reach, Scope};
-pub use token::{Token, TokenHash, TokenId};
+pub use token::{RetiringText, Token, TokenHash, TokenId};
 
 use super::ids::Actor;
-use super::refusal::MAX_TOKENS;
+use super::refusal::{MAX_RETIRING_TEXTS, MAX_TOKENS};
 use super::{Action, Aggregate, Change, Context, Refusal};
 
 #[cfg(test)]
@@ -39,14 +42,33 @@ pub enum AccessCommand {
         /// When it stops working, if ever.
         expires_at: Option<Timestamp>,
     },
-    /// Let a token in no longer.
+    /// Give a token another text.
+    RotateToken {
+        /// The token.
+        id: TokenId,
+        /// SHA-256 of the new text.
+        hash: TokenHash,
+        /// How long the present text goes on; `None` ends it at once.
+        old_until: Option<Timestamp>,
+        /// When the new text stops working; `None` leaves that as it is.
+        expires_at: Option<Timestamp>,
+    },
+    /// Let a token in no longer, whatever its text.
     RevokeToken(TokenId),
+}
+
+/// Whether `name` stands for a caller that is no token: the ways in without one, the service itself, and the subjects of
+/// identity providers, which have a colon. A colon could not stand in the user name of HTTP Basic either.
+fn is_reserved(name: &Actor) -> bool {
+    let name = name.as_str();
+    matches!(name, "first-admin" | "anonymous" | "traffic-cop") || name.contains(':')
 }
 
 impl Action for AccessCommand {
     fn action(&self) -> &'static str {
         match self {
             Self::CreateToken { .. } => "create_token",
+            Self::RotateToken { .. } => "rotate_token",
             Self::RevokeToken(_) => "revoke_token",
         }
     }
@@ -55,7 +77,7 @@ impl Action for AccessCommand {
         matches!(self, Self::RevokeToken(_))
     }
 
-    /// The hash of a new token is left out: a repeat draws another one and asks for the same.
+    /// The hash of a new text is left out: a repeat draws another one and asks for the same.
     fn fingerprint(&self) -> String {
         match self {
             Self::CreateToken {
@@ -64,6 +86,12 @@ impl Action for AccessCommand {
                 expires_at,
                 ..
             } => format!("{:?}", (name, grant, expires_at)),
+            Self::RotateToken {
+                id,
+                old_until,
+                expires_at,
+                ..
+            } => format!("{:?}", (id, old_until, expires_at)),
             Self::RevokeToken(id) => id.to_string(),
         }
     }
@@ -85,36 +113,98 @@ impl Aggregate for Access {
                 grant,
                 expires_at,
             } => {
-                after
-                    .tokens
-                    .retain(|_, token| token.expires_at.is_none_or(|end| end > context.now));
-                // One text under a second name would otherwise push the first token out.
-                let is_taken = after.tokens.contains_key(&hash.id());
-                if is_taken || after.tokens.values().any(|token| token.name == *name) {
-                    return Err(Refusal::TokenExists);
-                }
-                if after.tokens.len() >= MAX_TOKENS {
-                    return Err(Refusal::TooManyTokens);
-                }
-                if grant.scopes.is_empty() {
-                    return Err(Refusal::NoScope);
-                }
-                if let Some(end) = expires_at.filter(|end| *end <= context.now) {
-                    return Err(Refusal::ExpiryPassed(end));
-                }
                 let token = Token {
                     name: name.clone(),
                     hash: *hash,
                     grant: grant.clone(),
                     created_at: context.now,
                     expires_at: *expires_at,
+                    retiring: Vec::new(),
                 };
-                after.tokens.insert(hash.id(), token);
+                after.create(token, context.now)?;
             }
+            AccessCommand::RotateToken {
+                id,
+                hash,
+                old_until,
+                expires_at,
+            } => after.rotate(id, *hash, *old_until, *expires_at, context.now)?,
             AccessCommand::RevokeToken(id) => {
                 after.tokens.remove(id).ok_or(Refusal::TokenMissing)?;
             }
         }
         Ok(Change::To(Some(after)))
+    }
+}
+
+impl Access {
+    fn create(&mut self, token: Token, now: Timestamp) -> Result<(), Refusal> {
+        self.drop_ended(now);
+        if is_reserved(&token.name) {
+            return Err(Refusal::NameReserved);
+        }
+        if self.knows(token.hash) || self.tokens.values().any(|known| known.name == token.name) {
+            return Err(Refusal::TokenExists);
+        }
+        if self.tokens.len() >= MAX_TOKENS {
+            return Err(Refusal::TooManyTokens);
+        }
+        if token.grant.scopes.is_empty() {
+            return Err(Refusal::NoScope);
+        }
+        check_expiry(token.expires_at, now)?;
+        self.tokens.insert(token.hash.id(), token);
+        Ok(())
+    }
+
+    fn rotate(
+        &mut self,
+        id: &TokenId,
+        hash: TokenHash,
+        old_until: Option<Timestamp>,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        self.drop_ended(now);
+        let is_taken = self.knows(hash);
+        let token = self.tokens.get_mut(id).ok_or(Refusal::TokenMissing)?;
+        if is_taken {
+            return Err(Refusal::TokenExists);
+        }
+        // The text that goes on must not go on for longer than it would have.
+        let until = old_until.map(|until| token.expires_at.map_or(until, |end| end.min(until)));
+        if let Some(until) = until.filter(|until| *until > now) {
+            if token.retiring.len() >= MAX_RETIRING_TEXTS {
+                return Err(Refusal::TooManyTexts);
+            }
+            let hash = token.hash;
+            token.retiring.push(RetiringText { hash, until });
+        }
+        token.hash = hash;
+        token.expires_at = expires_at.or(token.expires_at);
+        check_expiry(token.expires_at, now)
+    }
+
+    /// Whether a text with this hash, or one that begins like it, proves a token. One text under a second name would push
+    /// the first token out.
+    fn knows(&self, hash: TokenHash) -> bool {
+        let id = hash.id();
+        let mut texts = self.tokens.values().flat_map(Token::texts);
+        self.tokens.contains_key(&id) || texts.any(|(known, _)| known.id() == id)
+    }
+
+    /// Forgets texts that work no longer, and tokens that have none left.
+    fn drop_ended(&mut self, now: Timestamp) {
+        self.tokens.retain(|_, token| token.is_live(now));
+        for token in self.tokens.values_mut() {
+            token.retiring.retain(|text| text.until > now);
+        }
+    }
+}
+
+fn check_expiry(expires_at: Option<Timestamp>, now: Timestamp) -> Result<(), Refusal> {
+    match expires_at.filter(|end| *end <= now) {
+        Some(end) => Err(Refusal::ExpiryPassed(end)),
+        None => Ok(()),
     }
 }

@@ -10,6 +10,8 @@ use super::slot::Slot;
 pub const MAX_ENVIRONMENTS: usize = 256;
 /// The most access tokens one deployment holds.
 pub const MAX_TOKENS: usize = 512;
+/// The most texts of one token that go on beside its present one.
+pub const MAX_RETIRING_TEXTS: usize = 3;
 
 /// A command that the state does not allow.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -99,6 +101,18 @@ pub enum Refusal {
     /// One token more than a deployment holds.
     #[error("a deployment holds at most {MAX_TOKENS} tokens; revoke one first")]
     TooManyTokens,
+    /// One retiring text more than a token has.
+    #[error(
+        "at most {MAX_RETIRING_TEXTS} earlier texts of a token go on beside its present one; wait until one has ended, or end \
+         the present one at once"
+    )]
+    TooManyTexts,
+    /// The name stands for a caller that is no token.
+    #[error(
+        "a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of \
+         identity providers' subjects"
+    )]
+    NameReserved,
     /// A token without a scope could do nothing.
     #[error("a token needs at least one scope")]
     NoScope,

@@ -39,6 +39,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
         .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::rotate))
         .routes(routes!(tokens::revoke))
         .routes(routes!(operations::replicas))
         .routes(routes!(operations::verify))

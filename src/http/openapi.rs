@@ -6,7 +6,9 @@ use axum::Router;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
-use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::security::{
+    ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
+};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -38,11 +40,38 @@ struct Tokens;
 
 impl Modify for Tokens {
     fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
-        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-        description
-            .components
-            .get_or_insert_default()
-            .add_security_scheme("token", scheme);
+        let components = description.components.get_or_insert_default();
+        let bearer = Http::new(HttpAuthScheme::Bearer);
+        components.add_security_scheme(TOKEN, SecurityScheme::Http(bearer));
+        let mut basic = Http::new(HttpAuthScheme::Basic);
+        basic.description = Some("The name or id of a token, and its text.".to_owned());
+        components.add_security_scheme(BASIC, SecurityScheme::Http(basic));
+        let key = ApiKeyValue::with_description("X-API-Key", "The text of a token.");
+        components.add_security_scheme(API_KEY, SecurityScheme::ApiKey(ApiKey::Header(key)));
+    }
+}
+
+/// The security schemes: ways to present a token.
+const TOKEN: &str = "token";
+const BASIC: &str = "basic";
+const API_KEY: &str = "api_key";
+
+/// Says of every operation that takes a token that it takes it in any form.
+fn allow_every_form(description: &mut utoipa::openapi::OpenApi) {
+    let needs = |scheme: &str| SecurityRequirement::new(scheme, [""; 0]);
+    for path in description.paths.paths.values_mut() {
+        let operations = [
+            &mut path.get,
+            &mut path.put,
+            &mut path.post,
+            &mut path.delete,
+        ];
+        for operation in operations.into_iter().flatten() {
+            let security = operation.security.get_or_insert_default();
+            if security.contains(&needs(TOKEN)) {
+                security.extend([needs(BASIC), needs(API_KEY)]);
+            }
+        }
     }
 }
 
@@ -59,6 +88,7 @@ pub(super) fn split(
         .merge(routes)
         .split_for_parts();
     description.merge(decisions);
+    allow_every_form(&mut description);
     (router.with_state(listener), description)
 }
 

@@ -149,10 +149,12 @@ impl From<Refusal> for Problem {
             | Refusal::ClaimLength
             | Refusal::OverrideLength
             | Refusal::NoScope
+            | Refusal::NameReserved
             | Refusal::ExpiryPassed(_) => Kind::BadRequest,
             Refusal::TooManyEnvironments
             | Refusal::TooManyTokens
             | Refusal::TooManyOverrides
+            | Refusal::TooManyTexts
             | Refusal::SlotEmpty(_)
             | Refusal::SlotClaimed { .. }
             | Refusal::SlotUnknown { .. }

@@ -7,6 +7,7 @@ use super::follower::Follower;
 use super::tracked::Tracked;
 use crate::access::AccessTable;
 use crate::domain::Environment;
+use crate::domain::access::Access;
 use crate::domain::decision::{Compiled, Decision};
 use crate::domain::ids::{EnvironmentName, Revision, Sequence};
 use crate::store::format::Document;
@@ -90,17 +91,22 @@ impl Snapshot {
                 None => environments.remove(&name),
             };
         }
-        let access = follower
-            .access()
-            .state()
-            .map(AccessTable::new)
-            .unwrap_or_default();
         Self {
             sequence: follower.position.last,
             environments,
-            access: Arc::new(access),
+            access: access_table(follower, previous),
             source,
         }
+    }
+}
+
+/// The tokens that `follower` knows: the table there is if they are the same, with the credentials it has verified.
+fn access_table(follower: &Follower, previous: Option<&Snapshot>) -> Arc<AccessTable> {
+    let nobody = Access::default();
+    let access = follower.access().state().unwrap_or(&nobody);
+    match previous.filter(|snapshot| snapshot.access.is_of(access)) {
+        Some(snapshot) => Arc::clone(&snapshot.access),
+        None => Arc::new(AccessTable::new(access)),
     }
 }
 

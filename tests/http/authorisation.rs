@@ -20,7 +20,7 @@ const CALLERS: [&str; 8] = [
 
 /// What each caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
 /// "Here" is the environment of the path.
-const ROWS: [(&str, [&str; 8]); 20] = [
+const ROWS: [(&str, [&str; 8]); 21] = [
     //                                             nobody decide r.here r.else r.all  o.here o.all  admin
     (
         "POST /v1/environments/{environment}/decisions",
@@ -88,6 +88,10 @@ const ROWS: [(&str, [&str; 8]); 20] = [
     ),
     (
         "POST /v1/tokens",
+        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+    ),
+    (
+        "POST /v1/tokens/{id}/rotate",
         ["401", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (

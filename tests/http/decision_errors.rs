@@ -288,7 +288,7 @@ async fn a_listener_that_wants_tokens_tells_nobody_anything_without_one() {
     401 Unauthorized
     www-authenticate: Bearer
     {
-      "detail": "a valid token is needed: send it as `Authorization: Bearer tc_…`",
+      "detail": "a credential is needed: send a token as `Authorization: Bearer tc_…`",
       "status": 401,
       "title": "A valid token is needed",
       "type": "urn:traffic-cop:problem:unauthenticated"

@@ -9,6 +9,7 @@ mod support;
 mod ask;
 mod authorisation;
 mod commands;
+mod credentials;
 mod decision_errors;
 mod decisions;
 mod description;

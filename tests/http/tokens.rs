@@ -62,6 +62,7 @@ async fn a_token_is_shown_once() {
           "expires_at": "2026-02-01T00:00:00Z",
           "id": "[id of a token]",
           "name": "pipeline",
+          "retiring": [],
           "scopes": [
             "decide",
             "operate"
@@ -90,7 +91,7 @@ async fn a_repeated_creation_says_so_without_the_text() {
     200 OK
     {
       "id": "[id of a token]",
-      "notice": "this token was made before; its text was shown then and is kept nowhere. Revoke it and make another if it is lost",
+      "notice": "this text was made before; it was shown then and is kept nowhere. Rotate the token if it is lost",
       "outcome": "repeated",
       "revision": 1
     }
@@ -157,6 +158,8 @@ async fn tokens_that_make_no_sense_are_not_made() {
         with("expires_at", json!(CANARY)),
         with("name", json!(format!("{CANARY}\n"))),
         with("name", Value::Null),
+        with("name", json!("first-admin")),
+        with("name", json!("ci:repo:a/b")),
         with(CANARY, json!(1)),
         json!({ "name": "x" }),
     ] {
@@ -178,6 +181,8 @@ async fn tokens_that_make_no_sense_are_not_made() {
     400 bad-request: member expires_at: invalid time: expected one such as 2027-01-31T12:00:00Z
     400 bad-request: member name: invalid actor: expected 1 to 256 characters on one line, no blank at either end
     400 bad-request: member name: wrong type or value; expected a text
+    400 bad-request: a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of identity providers' subjects
+    400 bad-request: a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of identity providers' subjects
     400 bad-request: unknown member; expected one of `name`, `scopes`, `environments`, `expires_at`
     400 bad-request: missing member `scopes`
     400 bad-request: member reason: missing; say why, in one line
@@ -249,6 +254,107 @@ async fn a_revoked_token_opens_neither_listener() {
       "type": "urn:traffic-cop:problem:token-not-found"
     }
     "#);
+}
+
+fn rotate(app: &TestApp, id: &str, members: Value) -> Ask {
+    app.admin("POST", &format!("/v1/tokens/{id}/rotate"))
+        .json(&because(members))
+}
+
+/// Whether this text lets one ask for a decision.
+async fn is_in(app: &TestApp, text: &str) -> bool {
+    let answer = app.call(MAIN).by(text).json(&json!({})).send().await;
+    if answer.status != StatusCode::UNAUTHORIZED {
+        answer.clone().ok();
+    }
+    answer.status == StatusCode::OK
+}
+
+#[tokio::test]
+async fn a_rotated_token_has_two_texts_until_the_old_one_ends() {
+    let app = TestApp::start_for_known_callers().await;
+    app.create(MAIN).await;
+    let made = create(&app, pipeline()).send().await.ok().json();
+    let (id, old) = (
+        made["id"].as_str().expect("an id"),
+        made["token"].as_str().expect("a text"),
+    );
+    let overlap = json!({ "old_until": "2026-01-05T09:00:00Z" });
+
+    let rotated = rotate(&app, id, overlap.clone()).key("k").send().await;
+
+    assert_snapshot!(rotated, @r#"
+    200 OK
+    {
+      "id": "[id of a token]",
+      "notice": null,
+      "outcome": "committed",
+      "revision": 2,
+      "token": "[text of a token]"
+    }
+    "#);
+    let rotated = rotated.json();
+    assert_eq!(rotated["id"], made["id"], "it is the same token");
+    let new = rotated["token"].as_str().expect("a text");
+    assert_eq!(
+        (is_in(&app, old).await, is_in(&app, new).await),
+        (true, true)
+    );
+    let listed = list(&app).await.json();
+    assert_eq!(
+        listed["tokens"][0]["retiring"],
+        json!(["2026-01-05T09:00:00Z"])
+    );
+    let repeat = rotate(&app, id, overlap).key("k").send().await.ok().json();
+    assert_eq!(
+        (&repeat["outcome"], &repeat["token"]),
+        (&json!("repeated"), &Value::Null)
+    );
+
+    app.advance(std::time::Duration::from_secs(60 * 60));
+    assert_eq!(
+        (is_in(&app, old).await, is_in(&app, new).await),
+        (false, true)
+    );
+
+    let newest = rotate(&app, id, json!({})).send().await.ok().json();
+    let newest = newest["token"].as_str().expect("a text");
+    assert_eq!(
+        (is_in(&app, new).await, is_in(&app, newest).await),
+        (false, true)
+    );
+    revoke(&app, id).send().await.ok();
+    assert!(!is_in(&app, newest).await);
+}
+
+#[tokio::test]
+async fn rotations_that_make_no_sense_are_refused() {
+    let app = TestApp::start().await;
+    let made = create(&app, pipeline()).send().await.ok().json();
+    let id = made["id"].as_str().expect("an id");
+    let mut lines = Vec::new();
+    for (id, members) in [
+        ("0123456789abcdef", json!({})),
+        (CANARY, json!({})),
+        (id, json!({ "old_until": CANARY })),
+        (id, json!({ "expires_at": "2026-01-05T08:00:00Z" })),
+        (id, json!({ CANARY: 1 })),
+    ] {
+        lines.push(rotate(&app, id, members).send().await.line());
+    }
+    let until = json!({ "old_until": "2026-01-06T00:00:00Z" });
+    for _ in 0..3 {
+        rotate(&app, id, until.clone()).send().await.ok();
+    }
+    lines.push(rotate(&app, id, until).send().await.line());
+    assert_snapshot!(lines.join("\n"), @"
+    404 token-not-found: there is no token with this id
+    404 token-not-found: there is no token with this id
+    400 bad-request: member old_until: invalid time: expected one such as 2027-01-31T12:00:00Z
+    400 bad-request: the expiry 2026-01-05T08:00:00Z has passed; name a later time
+    400 bad-request: unknown member; expected `old_until` or `expires_at`
+    409 refused: at most 3 earlier texts of a token go on beside its present one; wait until one has ended, or end the present one at once
+    ");
 }
 
 #[tokio::test]

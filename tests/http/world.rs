@@ -117,6 +117,11 @@ impl TestApp {
             .by(self.first_admin.reveal())
     }
 
+    /// The text of the first admin token.
+    pub(crate) fn first_admin_text(&self) -> String {
+        self.first_admin.reveal().to_owned()
+    }
+
     pub(crate) fn decisions_router(&self) -> Router {
         http::decisions_router(self.listener.clone())
     }

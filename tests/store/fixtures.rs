@@ -219,7 +219,7 @@ fn tell_access(access: &Access) -> Value {
                 Some(names.iter().map(ToString::to_string).collect::<Vec<_>>())
             }
         };
-        json!({
+        let mut told = json!({
             "id": id.0,
             "name": token.name.as_str(),
             "hash": HEXLOWER.encode(&token.hash.0),
@@ -227,7 +227,15 @@ fn tell_access(access: &Access) -> Value {
             "environments": reach,
             "created_at": token.created_at.to_string(),
             "expires_at": token.expires_at.map(|at| at.to_string()),
-        })
+        });
+        // Not in the fixtures of before there was such a thing.
+        if !token.retiring.is_empty() {
+            let retiring = token.retiring.iter();
+            let retiring =
+                retiring.map(|text| json!([HEXLOWER.encode(&text.hash.0), text.until.to_string()]));
+            told["retiring"] = retiring.collect();
+        }
+        told
     });
     Value::Array(tokens.collect())
 }
@@ -340,6 +348,18 @@ fn shapes() -> Vec<Shape> {
     then(
         "access-empty",
         AccessCommand::RevokeToken(TokenHash([0xa5; 32]).id()),
+    );
+    let mut history = History::<Access>::new("access", tell_access);
+    let mut then = |name: &str, command: AccessCommand| shapes.push(history.then(name, &command));
+    then("access-to-be-rotated", commands::create_token("genesys", 2));
+    then(
+        "access-rotated",
+        AccessCommand::RotateToken {
+            id: TokenHash([2; 32]).id(),
+            hash: TokenHash([3; 32]),
+            old_until: Some("2026-01-06T08:00:00Z".parse().expect("a time")),
+            expires_at: Some("2027-01-01T00:00:00Z".parse().expect("a time")),
+        },
     );
     // Of a shape that is passed through more than once, the last counts.
     shapes.reverse();

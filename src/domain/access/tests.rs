@@ -57,6 +57,12 @@ impl World {
         self.context.now + SignedDuration::from_mins(minutes)
     }
 
+    /// The texts of the token that was made with text `n`.
+    fn texts(&self, n: u16) -> Vec<(TokenHash, Option<Timestamp>)> {
+        let access = self.access.as_ref().expect("tokens");
+        access.tokens[&hash(n).id()].texts().collect()
+    }
+
     fn names(&self) -> Vec<&str> {
         self.access
             .iter()
@@ -79,6 +85,16 @@ fn create_with(name: &str, hash: TokenHash, expires_at: Option<Timestamp>) -> Ac
         hash,
         grant: Grant::decisions(),
         expires_at,
+    }
+}
+
+/// Gives the token that was made with text `of` text `n`; the present one goes on until `old_until`.
+fn rotate(of: u16, n: u16, old_until: Option<Timestamp>) -> AccessCommand {
+    AccessCommand::RotateToken {
+        id: hash(of).id(),
+        hash: hash(n),
+        old_until,
+        expires_at: None,
     }
 }
 
@@ -193,6 +209,7 @@ fn a_created_token_is_kept_with_what_was_said_of_it() {
         grant,
         created_at: world.context.now,
         expires_at,
+        retiring: Vec::new(),
     };
     assert_eq!(
         world.access.unwrap().tokens,
@@ -281,6 +298,111 @@ fn a_token_expires_later_than_now() {
 }
 
 #[test]
+fn a_rotated_token_keeps_its_id_and_its_old_text_for_a_while() {
+    let world = World::empty().after(create("a", 1));
+    let until = world.in_minutes(5);
+    let world = world.after(rotate(1, 2, Some(until)));
+    assert_eq!(
+        world.texts(1),
+        [(hash(2), None), (hash(1), Some(until))],
+        "the new one first"
+    );
+    let world = world.minutes_later(5).after(create("b", 3));
+    assert_eq!(world.texts(1), [(hash(2), None)]);
+    // The text of another token, or one that this token has or had, is not taken again.
+    for n in [1, 2, 3] {
+        assert_eq!(world.refusal(rotate(1, n, None)), Refusal::TokenExists);
+    }
+    assert_eq!(
+        world.refusal(rotate(2, 4, None)),
+        Refusal::TokenMissing,
+        "its id is still that of its first text"
+    );
+    assert_eq!(
+        world
+            .after(AccessCommand::RevokeToken(hash(1).id()))
+            .names(),
+        ["b"]
+    );
+}
+
+#[test]
+fn an_old_text_ends_at_once_unless_it_is_given_time_and_never_later_than_it_would_have() {
+    let world = World::empty();
+    let (soon, end, later) = (
+        world.in_minutes(1),
+        world.in_minutes(5),
+        world.in_minutes(9),
+    );
+    let world = world.after(create_with("a", hash(1), Some(end)));
+    for at_once in [None, Some(world.context.now)] {
+        let rotated = world.clone().after(rotate(1, 2, at_once));
+        assert_eq!(rotated.texts(1), [(hash(2), Some(end))]);
+    }
+    for (asked, given) in [(soon, soon), (later, end)] {
+        let rotated = world.clone().after(rotate(1, 2, Some(asked)));
+        assert_eq!(
+            rotated.texts(1),
+            [(hash(2), Some(end)), (hash(1), Some(given))]
+        );
+    }
+    let renewed = AccessCommand::RotateToken {
+        id: hash(1).id(),
+        hash: hash(2),
+        old_until: Some(later),
+        expires_at: Some(later),
+    };
+    assert_eq!(
+        world.clone().after(renewed).texts(1),
+        [(hash(2), Some(later)), (hash(1), Some(end))]
+    );
+    let world = world.minutes_later(5);
+    assert_eq!(world.refusal(rotate(1, 2, None)), Refusal::TokenMissing);
+}
+
+#[test]
+fn a_token_has_at_most_four_texts_at_a_time() {
+    let world = World::empty().after(create("a", 1));
+    let until = Some(world.in_minutes(5));
+    let full = (2..=4).fold(world, |world, n| world.after(rotate(1, n, until)));
+    assert_eq!(full.texts(1).len(), 4);
+    assert_eq!(full.refusal(rotate(1, 5, until)), Refusal::TooManyTexts);
+    full.clone().after(rotate(1, 5, None));
+    full.minutes_later(5).after(rotate(1, 5, until));
+}
+
+#[test]
+fn a_new_text_that_would_have_expired_is_not_made() {
+    let world = World::empty().after(create("a", 1));
+    let past = world.context.now;
+    let command = AccessCommand::RotateToken {
+        id: hash(1).id(),
+        hash: hash(2),
+        old_until: None,
+        expires_at: Some(past),
+    };
+    assert_eq!(world.refusal(command), Refusal::ExpiryPassed(past));
+}
+
+#[test]
+fn no_token_has_the_name_of_a_caller_that_is_none() {
+    for name in [
+        "first-admin",
+        "anonymous",
+        "traffic-cop",
+        "ci:repo:a/b",
+        ":",
+    ] {
+        assert_eq!(
+            World::empty().refusal(create(name, 1)),
+            Refusal::NameReserved,
+            "{name}"
+        );
+    }
+    World::empty().after(create("first-admin-2", 1));
+}
+
+#[test]
 fn a_token_has_a_scope() {
     let command = AccessCommand::CreateToken {
         name: "a".parse().unwrap(),
@@ -312,6 +434,13 @@ fn a_deployment_holds_512_tokens_expired_ones_not_counted() {
 
 #[test]
 fn only_a_revocation_is_a_rescue() {
+    assert!(!rotate(1, 2, None).is_rescue());
+    assert_eq!(rotate(1, 2, None).action(), "rotate_token");
+    assert_eq!(
+        rotate(1, 2, None).fingerprint(),
+        rotate(1, 3, None).fingerprint(),
+        "a repeat draws another text and asks for the same"
+    );
     assert!(AccessCommand::RevokeToken(hash(1).id()).is_rescue());
     assert!(!create("a", 1).is_rescue());
     assert_eq!(create("a", 1).action(), "create_token");
@@ -342,13 +471,16 @@ fn commands() -> impl Strategy<Value = AccessCommand> {
                 expires_at: life.map(|minutes| World::empty().in_minutes(minutes)),
             }
         }),
+        2 => (0..6_u16, 0..12_u16, proptest::option::of(-2..60_i64)).prop_map(|(of, n, life)| {
+            rotate(of, n, life.map(|minutes| World::empty().in_minutes(minutes)))
+        }),
         1 => (0..6_u16).prop_map(|n| AccessCommand::RevokeToken(hash(n).id())),
     ]
 }
 
 proptest! {
     #[test]
-    fn every_token_has_its_own_name_and_stands_under_its_own_id(
+    fn every_token_has_its_own_name_and_every_text_proves_one_token(
         steps in vec((0..20_i64, commands()), 0..20),
     ) {
         let mut world = World::empty();
@@ -363,13 +495,22 @@ proptest! {
             let tokens = &world.access.as_ref().unwrap().tokens;
             let names: BTreeSet<_> = tokens.values().map(|token| &token.name).collect();
             prop_assert_eq!(names.len(), tokens.len());
-            prop_assert!(tokens.iter().all(|(id, token)| *id == token.hash.id()));
+            let texts: Vec<_> = tokens.values().flat_map(Token::texts).collect();
+            let distinct: BTreeSet<_> = texts.iter().map(|(hash, _)| hash.id()).collect();
+            prop_assert_eq!(distinct.len(), texts.len());
             prop_assert!(tokens.values().all(|token| !token.grant.scopes.is_empty()));
-            // No token disappears but by its own revocation or expiry.
+            // No token disappears but by its own revocation or expiry, and none changes but by its own rotation.
             for (id, token) in &before.tokens {
                 let revoked = command == AccessCommand::RevokeToken(id.clone());
-                let expired = token.expires_at.is_some_and(|end| end <= world.context.now);
-                prop_assert!(revoked || expired || tokens.get(id) == Some(token));
+                let rotated = matches!(&command, AccessCommand::RotateToken { id: of, .. } if of == id);
+                let live = token.texts().filter(|(_, end)| end.is_none_or(|end| end > world.context.now));
+                let live: BTreeSet<_> = live.collect();
+                let left: Option<BTreeSet<_>> = tokens.get(id).map(|token| token.texts().collect());
+                match left {
+                    None => prop_assert!(revoked || live.is_empty()),
+                    Some(left) if !rotated => prop_assert!(live.is_subset(&left)),
+                    Some(left) => prop_assert!(left.len() <= live.len() + 1),
+                }
             }
         }
     }

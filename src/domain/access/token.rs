@@ -39,6 +39,8 @@ impl fmt::Display for TokenId {
 }
 
 /// A token that can be presented until it expires.
+///
+/// Its id is that of its first text and stays the same when the text is rotated, so it names the token for its whole life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// The name under which it acts: the actor of its writes.
@@ -51,4 +53,32 @@ pub struct Token {
     pub created_at: Timestamp,
     /// When it stops working, if ever.
     pub expires_at: Option<Timestamp>,
+    /// Earlier texts that still work, the latest last.
+    pub retiring: Vec<RetiringText>,
+}
+
+/// A text that was replaced and goes on for a while, so that its users can change over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RetiringText {
+    /// SHA-256 of the text.
+    pub hash: TokenHash,
+    /// When it stops working.
+    pub until: Timestamp,
+}
+
+impl Token {
+    /// Every text that proves the token, and when it stops doing so, if ever.
+    pub fn texts(&self) -> impl Iterator<Item = (TokenHash, Option<Timestamp>)> {
+        let retiring = self
+            .retiring
+            .iter()
+            .map(|text| (text.hash, Some(text.until)));
+        std::iter::once((self.hash, self.expires_at)).chain(retiring)
+    }
+
+    /// Whether one of its texts works at `now`.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.texts().any(|(_, end)| end.is_none_or(|end| end > now))
+    }
 }

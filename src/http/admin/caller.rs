@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::header::{AUTHORIZATION, IF_MATCH};
+use http::header::IF_MATCH;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
@@ -26,19 +26,16 @@ impl FromRequestParts<Arc<Listener>> for Caller {
         parts: &mut Parts,
         listener: &Arc<Listener>,
     ) -> Result<Self, Problem> {
-        if !parts.headers.contains_key(AUTHORIZATION) {
-            // Anonymous callers may at most ask for decisions.
-            return Err(Unauthenticated.into());
-        }
         let snapshot = listener.replica.snapshot();
         let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
-        let found = listener
-            .authenticator
-            .authenticate(&parts.headers, access, &*listener.clock);
+        let found =
+            listener
+                .authenticator
+                .authenticate_known(&parts.headers, access, &*listener.clock);
         match found {
             Ok(principal) => Ok(Self(principal)),
             // Before the first load a good token cannot be told from a bad one.
-            Err(_) if snapshot.is_none() => Err(Problem::not_ready()),
+            Err(Unauthenticated::Invalid) if snapshot.is_none() => Err(Problem::not_ready()),
             Err(error) => Err(error.into()),
         }
     }

@@ -1,4 +1,6 @@
-//! Tokens: making them, listing them, revoking them.
+//! Tokens: making them, listing them, giving them another text, revoking them.
+
+mod rotate;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,15 +21,17 @@ use super::environments::freshen;
 use super::extract::{Path, Query};
 use super::view::parts;
 use crate::access::token::TokenText;
-use crate::control::Outcome;
+use crate::control::{Answer, Outcome};
 use crate::domain::access::{Access, AccessCommand, Grant, Reach, Scope, Token, TokenId};
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason, Revision};
 use crate::http::Listener;
 use crate::http::body::{self, Write};
 use crate::http::problem::{Problem, ProblemSchema};
 
-/// Told when a token was made before and its text is not at hand.
-const SHOWN_ONCE: &str = "this token was made before; its text was shown then and is kept nowhere. Revoke it and make another if it is lost";
+pub(super) use rotate::{__path_rotate, rotate};
+
+/// Told when a text was made before and is not at hand.
+const SHOWN_ONCE: &str = "this text was made before; it was shown then and is kept nowhere. Rotate the token if it is lost";
 
 /// A token, without its text.
 #[derive(Debug, Serialize, ToSchema)]
@@ -44,6 +48,8 @@ pub(super) struct TokenView {
     created_at: Timestamp,
     /// When it stops working; null is never.
     expires_at: Option<Timestamp>,
+    /// When its earlier texts stop working, those that still work.
+    retiring: Vec<Timestamp>,
 }
 
 /// All tokens.
@@ -179,33 +185,15 @@ pub(super) async fn create(
         .control
         .execute::<Access>(&AggregateKey::Access, &command, &request)
         .await?;
-    // Under a repeated key the record may be of an earlier request, which drew another text.
-    let is_ours = |token: &Token| token.hash == text.hash();
-    let made = answer
-        .state
-        .iter()
-        .flat_map(|access| &access.tokens)
-        .find(|(_, token)| token.name == name);
-    let (id, is_ours) = made.map_or((text.hash().id(), false), |(id, token)| {
-        (id.clone(), is_ours(token))
-    });
-    let view = TokenWriteView {
-        outcome: parts(answer.outcome).0,
-        revision: answer.revision,
-        id,
-        token: is_ours.then(|| text.reveal().to_owned()),
-        notice: (!is_ours).then_some(SHOWN_ONCE),
+    let mut tokens = answer.state.iter().flat_map(|access| &access.tokens);
+    let made = tokens.find(|(_, token)| token.name == name);
+    let id = made.map_or_else(|| text.hash().id(), |(id, _)| id.clone());
+    let status = match answer.outcome {
+        Outcome::Committed(_) => StatusCode::CREATED,
+        Outcome::Repeated(_) | Outcome::Unchanged(_) => StatusCode::OK,
     };
-    let is_new = matches!(answer.outcome, Outcome::Committed(_));
-    Ok((
-        if is_new {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        },
-        Json(view),
-    )
-        .into_response())
+    let view = TokenWriteView::with_text(id, &answer, &text);
+    Ok((status, Json(view)).into_response())
 }
 
 /// Revokes a token.
@@ -247,6 +235,25 @@ pub(super) async fn revoke(
     .into_response())
 }
 
+impl TokenWriteView {
+    /// What became of a request that drew `text`. Under a repeated key the record may be of an earlier request, which drew
+    /// another one.
+    fn with_text(id: TokenId, answer: &Answer<Access>, text: &TokenText) -> Self {
+        let token = answer
+            .state
+            .as_ref()
+            .and_then(|access| access.tokens.get(&id));
+        let is_ours = token.is_some_and(|token| token.hash == text.hash());
+        Self {
+            outcome: parts(answer.outcome).0,
+            revision: answer.revision,
+            id,
+            token: is_ours.then(|| text.reveal().to_owned()),
+            notice: (!is_ours).then_some(SHOWN_ONCE),
+        }
+    }
+}
+
 impl TokenView {
     fn new(id: &TokenId, token: &Token) -> Self {
         Self {
@@ -259,6 +266,7 @@ impl TokenView {
             },
             created_at: token.created_at,
             expires_at: token.expires_at,
+            retiring: token.retiring.iter().map(|text| text.until).collect(),
         }
     }
 }

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{FormatError, Stored, hex};
-use crate::domain::access::{Access, Grant, Reach, Scope, Token, TokenHash, TokenId};
+use crate::domain::access::{Access, Grant, Reach, RetiringText, Scope, Token, TokenHash, TokenId};
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName};
 use crate::store::item::Item;
 
@@ -27,6 +27,14 @@ struct WireToken {
     created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    retiring: Vec<WireRetiringText>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireRetiringText {
+    sha256: String,
+    until: Timestamp,
 }
 
 impl Stored for Access {
@@ -75,6 +83,14 @@ impl From<&Token> for WireToken {
             },
             created_at: token.created_at,
             expires_at: token.expires_at,
+            retiring: token
+                .retiring
+                .iter()
+                .map(|text| WireRetiringText {
+                    sha256: HEXLOWER.encode(&text.hash.0),
+                    until: text.until,
+                })
+                .collect(),
         }
     }
 }
@@ -83,11 +99,15 @@ impl TryFrom<WireToken> for Token {
     type Error = FormatError;
 
     fn try_from(wire: WireToken) -> Result<Self, FormatError> {
-        let hash = hex(&wire.sha256)
-            .map_err(|_| FormatError::Inconsistent("a token hash is not 64 hexadecimal digits"))?;
+        let retiring = wire.retiring.into_iter().map(|text| {
+            Ok(RetiringText {
+                hash: token_hash(&text.sha256)?,
+                until: text.until,
+            })
+        });
         Ok(Self {
             name: wire.name,
-            hash: TokenHash(hash),
+            hash: token_hash(&wire.sha256)?,
             grant: Grant {
                 scopes: wire.scopes,
                 reach: wire
@@ -96,6 +116,13 @@ impl TryFrom<WireToken> for Token {
             },
             created_at: wire.created_at,
             expires_at: wire.expires_at,
+            retiring: retiring.collect::<Result<_, FormatError>>()?,
         })
     }
+}
+
+fn token_hash(text: &str) -> Result<TokenHash, FormatError> {
+    hex(text)
+        .map(TokenHash)
+        .map_err(|_| FormatError::Inconsistent("a token hash is not 64 hexadecimal digits"))
 }

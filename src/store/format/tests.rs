@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::Change;
 use crate::domain::Environment;
-use crate::domain::access::{Access, Grant, Reach, Scope, Token, TokenHash};
+use crate::domain::access::{Access, Grant, Reach, RetiringText, Scope, Token, TokenHash};
 use crate::domain::command::{Command, Rebind, Rollback};
 use crate::domain::environment::strategy::{commands, environment_names, labels, reached, slots};
 use crate::domain::slot::Slot;
@@ -35,6 +35,13 @@ fn timestamps() -> impl Strategy<Value = Timestamp> {
     range.prop_map(|millis| Timestamp::from_millisecond(millis).unwrap())
 }
 
+fn retiring_texts() -> impl Strategy<Value = RetiringText> {
+    (any::<[u8; 32]>(), timestamps()).prop_map(|(hash, until)| RetiringText {
+        hash: TokenHash(hash),
+        until,
+    })
+}
+
 fn tokens() -> impl Strategy<Value = Token> {
     let scopes = btree_set(proptest::sample::select(Scope::ALL.to_vec()), 1..=5);
     let names = btree_set(environment_names(), 0..4);
@@ -48,14 +55,16 @@ fn tokens() -> impl Strategy<Value = Token> {
         reach,
         timestamps(),
         option::of(timestamps()),
+        vec(retiring_texts(), 0..4),
     )
         .prop_map(
-            |(name, hash, scopes, reach, created_at, expires_at)| Token {
+            |(name, hash, scopes, reach, created_at, expires_at, retiring)| Token {
                 name,
                 hash: TokenHash(hash),
                 grant: Grant { scopes, reach },
                 created_at,
                 expires_at,
+                retiring,
             },
         )
 }

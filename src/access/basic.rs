@@ -1,0 +1,47 @@
+//! The pair of a name and a text in HTTP Basic (RFC 7617).
+
+use data_encoding::BASE64;
+
+/// A decoded pair. It has no `Debug`, so that no log shows it.
+#[derive(PartialEq, Eq)]
+pub(super) struct BasicPair {
+    /// The name.
+    pub(super) user: String,
+    /// The text.
+    pub(super) text: Vec<u8>,
+}
+
+impl BasicPair {
+    /// The pair behind the scheme `Basic`; `None` if it is not one. The name ends at the first colon.
+    pub(super) fn decode(encoded: &[u8]) -> Option<Self> {
+        let mut user = BASE64.decode(encoded).ok()?;
+        let colon = user.iter().position(|byte| *byte == b':')?;
+        let text = user.split_off(colon + 1);
+        user.truncate(colon);
+        let user = String::from_utf8(user).ok()?;
+        Some(Self { user, text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_is_split_at_its_first_colon() {
+        let pair = BasicPair::decode(BASE64.encode("größe:a:b".as_bytes()).as_bytes()).unwrap();
+        assert_eq!((pair.user.as_str(), &pair.text[..]), ("größe", &b"a:b"[..]));
+        let pair = BasicPair::decode(BASE64.encode(b":").as_bytes()).unwrap();
+        assert_eq!((pair.user.as_str(), &pair.text[..]), ("", &b""[..]));
+    }
+
+    #[test]
+    fn what_is_no_pair_is_none() {
+        for bytes in [&b"no colon"[..], b"\xff:a", b""] {
+            assert!(BasicPair::decode(BASE64.encode(bytes).as_bytes()).is_none());
+        }
+        for encoded in [&b"?"[..], b"YTpi\n", b"YTpi=", b"YTpiYw"] {
+            assert!(BasicPair::decode(encoded).is_none());
+        }
+    }
+}

@@ -109,6 +109,7 @@ impl Following {
         }
         tasks.spawn(tasks::poll(Arc::clone(replica), stop.clone()));
         tasks.spawn(tasks::beat(Arc::clone(replica), stop.clone()));
+        tasks.spawn(tasks::look(Arc::clone(replica), stop.clone()));
         tasks.spawn(validation::rounds(Arc::clone(replica), stop.clone()));
         Self { tasks, stop }
     }
@@ -231,10 +232,10 @@ fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenti
     Ok(authenticator)
 }
 
-/// The first load. A store that is away is waited for while the service runs; tokens that nobody has are an error, since
-/// nobody could ever ask anything.
+/// The first load, before anyone can find this process ready. A store that is away is waited for while the service runs;
+/// tokens that nobody has are an error, since nobody could ever ask anything.
 async fn load(listener: &Listener, args: &ServeArgs) -> anyhow::Result<()> {
-    match listener.replica.catch_up().await {
+    match listener.replica.join().await {
         Ok(_) => {
             let has_tokens = listener.replica.look(|follower| {
                 follower

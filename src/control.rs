@@ -15,6 +15,7 @@ use crate::domain::ids::{Actor, AggregateKey, IdempotencyKey, Reason, Revision, 
 use crate::domain::operation::{Digest128, Operation, operation_id};
 use crate::domain::{Action, Aggregate, Change, Context, Refusal, Unchanged};
 use crate::replica::follower::{Follower, Tracks};
+use crate::replica::receipt::Receipt;
 use crate::replica::tracked::Tracked;
 use crate::replica::{CatchUpError, JournalFault, Replica};
 use crate::store::StoreError;
@@ -48,6 +49,8 @@ pub struct Request {
     pub key: Option<IdempotencyKey>,
     /// The revision that the caller has seen and wants to change; `None` changes whatever there is.
     pub expected: Option<Revision>,
+    /// How long to wait for a receipt; `None` asks for none.
+    pub wait: Option<Duration>,
 }
 
 /// What a command came to.
@@ -59,6 +62,8 @@ pub struct Answer<A> {
     pub state: Option<A>,
     /// How that came about.
     pub outcome: Outcome,
+    /// Who decides by it, if the caller waited to know.
+    pub receipt: Option<Receipt>,
 }
 
 /// How a command led to its answer.
@@ -144,6 +149,15 @@ struct Attempt<'a, A: Aggregate> {
     deadline: Instant,
 }
 
+/// An answer that stands, and what a receipt for it is about.
+struct Written<A> {
+    answer: Answer<A>,
+    /// The record that made the revision answered with.
+    sequence: Sequence,
+    /// Monotonic time not later than its commit; of a change made before, when this was found.
+    since: Duration,
+}
+
 /// The state that a command starts from.
 struct Base<A> {
     position: Position,
@@ -169,7 +183,8 @@ impl Control {
         }
     }
 
-    /// Carries out `command` on the aggregate `key`. When it returns, this process serves the result.
+    /// Carries out `command` on the aggregate `key`. When it returns, this process serves the result. If the request asks for
+    /// a receipt, it waits for the other replicas too; the change is made by then, whatever the receipt says.
     ///
     /// # Errors
     /// See [`WriteError`]; all but `OutcomeUnknown` leave everything as it was.
@@ -183,8 +198,8 @@ impl Control {
         Follower: Tracks<A>,
     {
         let attempt = Attempt::new(key, command, request);
-        let answer = self.write(&attempt).await;
-        let outcome = match &answer {
+        let written = self.write(&attempt).await;
+        let outcome = match written.as_ref().map(|written| &written.answer) {
             Ok(Answer {
                 outcome: Outcome::Committed(sequence),
                 revision,
@@ -218,10 +233,18 @@ impl Control {
                 outcome,
             })
             .inc();
-        answer
+        let Written {
+            mut answer,
+            sequence,
+            since,
+        } = written?;
+        if let Some(wait) = request.wait {
+            answer.receipt = Some(self.replica.receipt(sequence, since, wait).await);
+        }
+        Ok(answer)
     }
 
-    async fn write<A: Stored>(&self, attempt: &Attempt<'_, A>) -> Result<Answer<A>, WriteError>
+    async fn write<A: Stored>(&self, attempt: &Attempt<'_, A>) -> Result<Written<A>, WriteError>
     where
         Follower: Tracks<A>,
     {
@@ -230,22 +253,28 @@ impl Control {
             .map_err(|_| WriteError::Contended)?;
         while Instant::now() < attempt.deadline {
             let base = self.base::<A>(attempt.key).await?;
-            if let Some(answer) = self.repeated(attempt, &base).await? {
-                return Ok(answer);
+            let since = self.clock.monotonic();
+            if let Some((answer, sequence)) = self.repeated(attempt, &base).await? {
+                return Ok(Written {
+                    answer,
+                    sequence,
+                    since,
+                });
             }
             let state = match self.change(attempt, &base)? {
                 Change::To(state) => state,
-                Change::Nothing(unchanged) => return Ok(base.unchanged(unchanged)),
+                Change::Nothing(unchanged) => return Ok(base.unchanged(unchanged, since)),
             };
             let draft = self.draft(attempt, &base, state.as_ref())?;
             self.replica.finish_last_row().await?;
+            let since = self.clock.monotonic();
             match self
                 .replica
                 .store()
                 .commit(draft, &base.position, attempt.deadline)
                 .await
             {
-                Ok(record) => return self.committed(record).await,
+                Ok(record) => return self.committed(record, since).await,
                 Err(CommitError::Superseded) => {}
                 Err(CommitError::Refused(error)) => return Err(error.into()),
                 Err(CommitError::OutcomeUnknown(error)) => {
@@ -287,7 +316,7 @@ impl Control {
         &self,
         attempt: &Attempt<'_, A>,
         base: &Base<A>,
-    ) -> Result<Option<Answer<A>>, WriteError> {
+    ) -> Result<Option<(Answer<A>, Sequence)>, WriteError> {
         let operations = base
             .tracked
             .good
@@ -303,12 +332,13 @@ impl Control {
         let lost = || WriteError::RecordLost(operation.revision);
         match self.replica.store().entry(operation.sequence).await? {
             Some(Entry::Record(record)) if record.change.operation == operation.id => {
-                let state = read_state(&record)?;
-                Ok(Some(Answer {
+                let answer = Answer {
                     revision: operation.revision,
-                    state,
+                    state: read_state(&record)?,
                     outcome: Outcome::Repeated(operation.sequence),
-                }))
+                    receipt: None,
+                };
+                Ok(Some((answer, operation.sequence)))
             }
             Some(_) | None => Err(lost()),
         }
@@ -394,7 +424,11 @@ impl Control {
     }
 
     /// The change is made, whatever happens from here on: what fails now is made good by the next poll and the next writer.
-    async fn committed<A: Stored>(&self, record: Record) -> Result<Answer<A>, WriteError> {
+    async fn committed<A: Stored>(
+        &self,
+        record: Record,
+        since: Duration,
+    ) -> Result<Written<A>, WriteError> {
         let (revision, sequence) = (record.change.revision, record.sequence);
         // What is stored counts: a repeat of this write in another process may have been first, with its own draw and time.
         let state = read_state(&record)?;
@@ -407,10 +441,16 @@ impl Control {
         if let Err(error) = self.replica.finish_last_row().await {
             tracing::warn!(%error, %sequence, "the row of the change is left to the next writer");
         }
-        Ok(Answer {
+        let answer = Answer {
             revision,
             state,
             outcome: Outcome::Committed(sequence),
+            receipt: None,
+        };
+        Ok(Written {
+            answer,
+            sequence,
+            since,
         })
     }
 }
@@ -450,12 +490,17 @@ fn read_state<A: Stored>(record: &Record) -> Result<Option<A>, WriteError> {
 }
 
 impl<A: Stored> Base<A> {
-    fn unchanged(self, unchanged: Unchanged) -> Answer<A> {
-        let state = self.tracked.state().cloned();
-        Answer {
+    fn unchanged(self, unchanged: Unchanged, since: Duration) -> Written<A> {
+        let answer = Answer {
             revision: self.tracked.revision,
-            state,
+            state: self.tracked.state().cloned(),
             outcome: Outcome::Unchanged(unchanged),
+            receipt: None,
+        };
+        Written {
+            answer,
+            sequence: self.tracked.sequence,
+            since,
         }
     }
 }

@@ -64,7 +64,7 @@ impl Listener {
     /// Whether calls should be sent here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.replica.snapshot().is_some() && !self.is_draining.load(Ordering::Relaxed)
+        self.replica.is_ready() && !self.is_draining.load(Ordering::Relaxed)
     }
 }
 

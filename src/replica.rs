@@ -6,6 +6,9 @@
 mod contact;
 pub mod follower;
 pub mod last_good;
+mod membership;
+pub mod receipt;
+mod rounds;
 pub mod snapshot;
 mod start;
 pub mod tasks;
@@ -23,13 +26,14 @@ pub use snapshot::{Served, Snapshot, Source};
 
 use crate::clock::Clock;
 use crate::domain::ids::Sequence;
-use crate::store::heartbeats::{Heartbeat, Peers};
 use crate::store::record::{Entry, Position, Record};
 use crate::store::row::RowUpdate;
-use crate::store::{Store, StoreError, format};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Alarm, Metrics, OutcomeLabels};
 use contact::Contact;
 use follower::{Followed, Follower};
+use membership::Membership;
+use rounds::Rounds;
 use tracked::Taken;
 
 /// A follower of the journal, and what it serves.
@@ -43,11 +47,11 @@ pub struct Replica {
     snapshot: ArcSwapOption<Snapshot>,
     /// `None` until the first load. Held for moments only, never across an await.
     follower: Mutex<Option<Follower>>,
-    peers: Mutex<Peers>,
+    membership: Membership,
     contact: Mutex<Contact>,
     /// The highest record whose row is known to be up to date.
     finished: Mutex<Sequence>,
-    rounds: validation::Rounds,
+    validations: Rounds,
     /// The last entry served.
     served: watch::Sender<Sequence>,
     /// The last entry that the last-good file holds; `None` if no file is kept.
@@ -66,10 +70,10 @@ impl Replica {
             metrics,
             snapshot: ArcSwapOption::empty(),
             follower: Mutex::new(None),
-            peers: Mutex::default(),
+            membership: Membership::default(),
             contact: Mutex::default(),
             finished: Mutex::default(),
-            rounds: validation::Rounds::default(),
+            validations: Rounds::default(),
             served: watch::Sender::default(),
             saved: watch::Sender::default(),
         }
@@ -116,10 +120,7 @@ impl Replica {
     /// Reads the journal to its end: where that is, and whether a live replica has followed more.
     async fn catch_up_among_peers(&self) -> Result<(Position, Option<JournalFault>), CatchUpError> {
         // Looked up before the journal is read: what a replica names later may have been committed meanwhile.
-        let named = locked(&self.peers)
-            .live(self.clock.monotonic())
-            .map(|beat| beat.sequence)
-            .max();
+        let named = self.highest_named();
         let outcome = self.read_on().await.map(|position| {
             let end = position.last;
             let beyond = named.filter(|named| *named > end);
@@ -344,28 +345,6 @@ impl Replica {
         let mut finished = locked(&self.finished);
         *finished = update.sequence().max(*finished);
         Ok(())
-    }
-
-    /// The live replicas, this one included once it has written a heartbeat.
-    #[must_use]
-    pub fn live_replicas(&self) -> Vec<Heartbeat> {
-        let mut replicas: Vec<_> = locked(&self.peers)
-            .live(self.clock.monotonic())
-            .cloned()
-            .collect();
-        replicas.sort_by(|a, b| a.replica.cmp(&b.replica));
-        replicas
-    }
-
-    fn heartbeat(&self, beat: u64) -> Heartbeat {
-        Heartbeat {
-            replica: self.id.clone(),
-            beat,
-            sequence: self.acknowledged(),
-            newest_format: format::NEWEST,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            started_at: self.started_at,
-        }
     }
 }
 

@@ -41,6 +41,12 @@ pub struct Metrics {
     pub alarms: Alarms,
     /// `traffic_cop_records_passed_over_total`: journal entries that could not be taken as they are, by why.
     pub passed_over: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_heartbeats_total`: heartbeats written and reads of everyone's, by outcome.
+    pub heartbeats: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_live_replicas`: replicas that were alive at the last look at their heartbeats.
+    pub live_replicas: Gauge,
+    /// `traffic_cop_receipts_total`: receipts that a write waited for, by what they came to.
+    pub receipts: Family<OutcomeLabels, Counter>,
 }
 
 /// Labels of a decision.
@@ -162,6 +168,21 @@ impl Metrics {
             "records_passed_over",
             "Journal entries that could not be taken as they are",
             self.passed_over.clone(),
+        );
+        registry.register(
+            "heartbeats",
+            "Heartbeats written and reads of everyone's",
+            self.heartbeats.clone(),
+        );
+        registry.register(
+            "live_replicas",
+            "Replicas that were alive at the last look at their heartbeats",
+            self.live_replicas.clone(),
+        );
+        registry.register(
+            "receipts",
+            "Receipts that a write waited for, and what they came to",
+            self.receipts.clone(),
         );
         let mut exposition = String::new();
         // Writing to a String cannot fail.

@@ -54,6 +54,7 @@ pub(super) async fn create_in_empty_store(
             reason: "sample of an empty store".parse()?,
             key: Some(format!("sample-{step}").parse::<IdempotencyKey>()?),
             expected: None,
+            wait: None,
         };
         control
             .execute::<Environment>(&key, &command, &request)

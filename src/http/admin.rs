@@ -6,6 +6,7 @@ mod environments;
 mod extract;
 mod history;
 mod operations;
+mod receipt;
 mod tokens;
 mod view;
 

@@ -1,6 +1,7 @@
 //! Liveness, readiness and metrics.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
@@ -27,7 +28,7 @@ async fn live() -> Response {
         .into_response()
 }
 
-/// Calls should be sent here: something is loaded and the process is not on its way out.
+/// Calls should be sent here: something is loaded, the other replicas can know, and the process is not on its way out.
 async fn ready(State(listener): State<Arc<Listener>>) -> Response {
     if listener.is_ready() {
         (
@@ -35,7 +36,7 @@ async fn ready(State(listener): State<Arc<Listener>>) -> Response {
             "{\"ready\":true}",
         )
             .into_response()
-    } else if listener.replica.snapshot().is_some() {
+    } else if listener.is_draining.load(Ordering::Relaxed) {
         Problem::new(Kind::NotReady, "this process is on its way out").into_response()
     } else {
         Problem::not_ready().into_response()

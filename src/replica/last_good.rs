@@ -252,6 +252,7 @@ impl Replica {
         };
         self.saved.send_replace(Some(follower.position.last));
         tracing::info!(sequence = %follower.position.last, "starting from the last-good file");
+        self.membership.restore();
         self.publish(&mut follower, super::Source::LastGood);
         *locked(&self.follower) = Some(follower);
         true

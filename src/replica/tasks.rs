@@ -1,4 +1,4 @@
-//! What a replica does by itself: poll the journal, write and read heartbeats.
+//! What a replica does by itself: poll the journal, write its heartbeat, read the others'.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,18 +6,28 @@ use std::time::Duration;
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{Replica, locked};
+use super::Replica;
+use crate::domain::ids::Sequence;
 use crate::store::heartbeats;
 
 /// Time between two polls of the journal.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Each wait is up to this share shorter or longer, so that replicas do not poll in step.
 const JITTER: f64 = 0.2;
+/// Least time between two heartbeats. Changes that are applied meanwhile share the next.
+const BEAT_PAUSE: Duration = Duration::from_millis(25);
+/// Least time between two looks at the others' heartbeats, however many writes wait for a receipt.
+const LOOK_PAUSE: Duration = Duration::from_millis(40);
 
 /// Polls until `stop`. Errors end nothing: the next poll is the retry, and alarms tell of what lasts.
 pub async fn poll(replica: Arc<Replica>, stop: CancellationToken) {
     loop {
-        if let Err(error) = replica.catch_up().await {
+        let read = if replica.has_joined() {
+            replica.catch_up().await
+        } else {
+            replica.join().await
+        };
+        if let Err(error) = read {
             tracing::debug!(%error, "a poll of the journal failed");
         }
         let pause = POLL_INTERVAL.mul_f64(rand::rng().random_range(1.0 - JITTER..1.0 + JITTER));
@@ -28,36 +38,42 @@ pub async fn poll(replica: Arc<Replica>, stop: CancellationToken) {
     }
 }
 
-/// Writes and reads heartbeats until `stop`. A store that does not answer means that nobody can be judged alive: what was
-/// known grows old by itself.
+/// Writes a heartbeat every two seconds and after every change that may be acknowledged, until `stop`; then the last one.
 pub async fn beat(replica: Arc<Replica>, stop: CancellationToken) {
     let mut timer = tokio::time::interval(heartbeats::INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    for beat in 1.. {
+    let mut told = Sequence(0);
+    loop {
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             _ = timer.tick() => {}
+            () = replica.until_more_is_acknowledged(told) => {}
         }
-        if let Err(error) = replica.beat_once(beat).await {
-            tracing::debug!(%error, "no heartbeats this time");
+        told = replica.acknowledged();
+        if let Err(error) = replica.beat().await {
+            tracing::debug!(%error, "no heartbeat this time");
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(BEAT_PAUSE) => {}
         }
     }
+    replica.say_goodbye().await;
 }
 
-impl Replica {
-    /// Writes one heartbeat and reads everyone's.
-    ///
-    /// # Errors
-    /// The store does not answer or refuses.
-    pub async fn beat_once(&self, beat: u64) -> Result<(), crate::store::StoreError> {
-        // One that has loaded nothing has nothing to say.
-        if self.snapshot().is_some() {
-            self.store
-                .beat(&self.heartbeat(beat), self.clock.now())
-                .await?;
+/// Reads everyone's heartbeats every two seconds and whenever a receipt waits for them, until `stop`. A store that does not
+/// answer means that nobody can be judged alive: what was known grows old by itself.
+pub async fn look(replica: Arc<Replica>, stop: CancellationToken) {
+    loop {
+        replica.look_for_all().await;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LOOK_PAUSE) => {}
         }
-        let heartbeats = self.store.heartbeats().await?;
-        locked(&self.peers).observe(heartbeats, self.clock.monotonic());
-        Ok(())
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = replica.is_looked_for() => {}
+            () = tokio::time::sleep(heartbeats::INTERVAL) => {}
+        }
     }
 }

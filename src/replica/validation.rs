@@ -1,43 +1,14 @@
 //! Validated reads: proof that the snapshot holds every change acknowledged before a request arrived.
 //!
 //! The proof is one consistent read of the place after the snapshot's last entry: nothing there, nothing was missed. It has
-//! to *begin* after the request arrived, so a request cannot share a read that is under way, but all that arrive meanwhile
-//! share the next. However many calls there are, at most one read is in flight and one waiting.
+//! to *begin* after the request arrived; [`super::rounds`] lets all who wait share it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{CatchUpError, Replica, locked};
-
-/// Where requests and the reads that prove their answers meet.
-#[derive(Debug)]
-pub(super) struct Rounds {
-    /// Rounds begun so far. A request needs one that begins later.
-    begun: AtomicU64,
-    wanted: Notify,
-    /// The last round that ended, and whether it proved the snapshot.
-    ended: watch::Sender<Round>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Round {
-    number: u64,
-    is_proof: bool,
-}
-
-impl Default for Rounds {
-    fn default() -> Self {
-        Self {
-            begun: AtomicU64::new(0),
-            wanted: Notify::new(),
-            ended: watch::Sender::new(Round::default()),
-        }
-    }
-}
 
 impl Replica {
     /// Waits until the snapshot is proved to hold every change acknowledged before the call, for at most `budget`. Returns
@@ -46,13 +17,8 @@ impl Replica {
         if !self.can_validate() {
             return false;
         }
-        // Subscribed before the number is read: a round that ends in between is not missed.
-        let mut ended = self.rounds.ended.subscribe();
-        let needed = self.rounds.begun.load(Ordering::SeqCst) + 1;
-        self.rounds.wanted.notify_one();
-        let round =
-            tokio::time::timeout(budget, ended.wait_for(|round| round.number >= needed)).await;
-        matches!(round, Ok(Ok(round)) if round.is_proof)
+        let proof = tokio::time::timeout(budget, self.validations.next());
+        proof.await.unwrap_or(false)
     }
 
     /// Whether the last poll was recent enough and found the journal in order, as far as anyone alive knows it.
@@ -79,19 +45,17 @@ pub async fn rounds(replica: Arc<Replica>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = replica.rounds.wanted.notified() => {}
+            () = replica.validations.wanted() => {}
         }
-        let number = replica.rounds.begun.fetch_add(1, Ordering::SeqCst) + 1;
-        let is_proof = match replica.prove().await {
-            Ok(()) => replica.can_validate(),
-            Err(error) => {
-                tracing::debug!(%error, "a read could not be validated");
-                false
+        let proof = async {
+            match replica.prove().await {
+                Ok(()) => replica.can_validate(),
+                Err(error) => {
+                    tracing::debug!(%error, "a read could not be validated");
+                    false
+                }
             }
         };
-        replica
-            .rounds
-            .ended
-            .send_replace(Round { number, is_proof });
+        replica.validations.hold(proof).await;
     }
 }

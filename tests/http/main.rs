@@ -17,6 +17,7 @@ mod environments;
 mod history;
 mod operations;
 mod overrides;
+mod receipts;
 mod shortcut;
 mod tokens;
 mod world;

@@ -1,6 +1,7 @@
 //! Replicas, the journal, metrics, and what the admin listener says to requests for nothing.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use http::header::CONTENT_TYPE;
 use insta::assert_snapshot;
@@ -137,26 +138,39 @@ async fn a_panic_on_the_admin_listener_is_a_problem_that_is_counted() {
 }
 
 #[tokio::test]
-async fn replicas_are_listed_once_they_have_beaten() {
+async fn replicas_are_listed_with_how_far_they_have_come() {
     let app = TestApp::start().await;
+    let other = app.world.process().await;
+    other.beat().await;
     app.create(MAIN).await;
-    let replicas = || app.admin("GET", "/v1/replicas").send();
-    assert_snapshot!(replicas().await, @r#"
+    let ended = app.world.process().await;
+    ended.replica.say_goodbye().await;
+    // Two looks, six seconds apart: one replica beats before the second, one never again.
+    app.process.replica.look_around().await.expect("heartbeats");
+    app.advance(Duration::from_secs(6));
+    app.process.beat().await;
+    app.advance(Duration::from_millis(1_500));
+    let replicas = app.admin("GET", "/v1/replicas").send().await;
+    assert_snapshot!(replicas.to_string().replace(env!("CARGO_PKG_VERSION"), "[version]"), @r#"
     200 OK
     {
-      "replicas": []
-    }
-    "#);
-
-    app.process.replica.beat_once(1).await.expect("a heartbeat");
-
-    assert_snapshot!(replicas().await.to_string().replace(env!("CARGO_PKG_VERSION"), "[version]"), @r#"
-    200 OK
-    {
+      "head": 1,
       "replicas": [
         {
+          "age_ms": 1500,
+          "lag": 0,
+          "live": true,
           "replica": "[id of a replica]",
           "sequence": 1,
+          "started_at": "2026-01-05T08:00:00Z",
+          "version": "[version]"
+        },
+        {
+          "age_ms": 7500,
+          "lag": 1,
+          "live": false,
+          "replica": "[id of a replica]",
+          "sequence": 0,
           "started_at": "2026-01-05T08:00:00Z",
           "version": "[version]"
         }

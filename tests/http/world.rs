@@ -43,14 +43,14 @@ impl TestApp {
     /// An app that gives decisions to anyone, as `serve` does with the embedded store on loopback.
     pub(crate) async fn start() -> Self {
         let app = Self::of(World::start(Engine::Memory).await, None, Strangers::Decide).await;
-        app.process.catch_up().await;
+        app.process.join().await;
         app
     }
 
     /// An app that wants a token of everyone.
     pub(crate) async fn start_for_known_callers() -> Self {
         let app = Self::of(World::start(Engine::Memory).await, None, Strangers::Refused).await;
-        app.process.catch_up().await;
+        app.process.join().await;
         app
     }
 

@@ -18,6 +18,7 @@ mod damage;
 mod faults;
 mod fixtures;
 mod journal;
+mod membership;
 mod model;
 mod replica;
 mod rewind;
@@ -44,6 +45,11 @@ fn main() -> ExitCode {
         Suite {
             name: "replica",
             cases: replica::CASES,
+            engines: &Engine::LOCAL,
+        },
+        Suite {
+            name: "membership",
+            cases: membership::CASES,
             engines: &Engine::LOCAL,
         },
         Suite {

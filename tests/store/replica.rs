@@ -232,7 +232,7 @@ async fn every_read_asks_for_the_latest(world: &mut World) {
     process.create_with_candidate(NAME).await;
     proxy.fail(Ask::Commit, Fault::DropReply, 1);
     process.cutover(NAME).await;
-    process.replica.beat_once(1).await.expect("a beat");
+    process.beat().await;
     world.process_behind(&proxy).await.roll_back(NAME).await;
     let store = world.store_behind(&proxy).await;
     store.verify().await.expect("a verification");

@@ -1,10 +1,12 @@
 //! Journals that lost their end: refused at once, recovered by a person, followed again by everybody.
 
 use jiff::Timestamp;
+use traffic_cop::clock::Clock as _;
 use traffic_cop::control::WriteError;
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::replica::{CatchUpError, JournalFault};
+use traffic_cop::store::heartbeats::Presence;
 use traffic_cop::store::record::{Bridge, Entry, JOURNAL};
 use traffic_cop::store::recover::{Found, Recovery};
 
@@ -161,7 +163,7 @@ async fn a_write_is_refused_while_a_live_replica_knows_more(world: &mut World) {
     let ahead = world.process().await;
     ahead.create_with_candidate(NAME).await;
     ahead.cutover(NAME).await;
-    ahead.replica.beat_once(1).await.expect("a beat");
+    ahead.beat().await;
     // The table is restored as it was before the cutover, rows and all.
     world.tables.rewind(2).await;
     world.tables.remove(ROWS, NAME).await;
@@ -169,7 +171,7 @@ async fn a_write_is_refused_while_a_live_replica_knows_more(world: &mut World) {
     let finish = traffic_cop::store::row::RowUpdate::Finish(Box::new(second));
     world.store.update_row(&finish).await.expect("a row");
     let fresh = world.process().await;
-    fresh.replica.beat_once(1).await.expect("a beat");
+    fresh.beat().await;
     assert_follows(&fresh, NAME, 2).await;
     let refused = fresh.tries(NAME, commands::weight("5")).await;
     assert!(
@@ -185,7 +187,7 @@ async fn a_write_is_refused_while_a_live_replica_knows_more(world: &mut World) {
     assert_eq!(fresh.revision(NAME), 2, "calls are served");
     // Once it has been silent for long enough, a person will have looked.
     world.clock.advance(std::time::Duration::from_secs(6));
-    fresh.replica.beat_once(2).await.expect("a beat");
+    fresh.beat().await;
     fresh.set_weight(NAME, "5").await;
 }
 
@@ -193,14 +195,24 @@ async fn a_replica_that_stopped_long_ago_holds_up_nobody(world: &mut World) {
     let process = world.process().await;
     process.create_with_candidate(NAME).await;
     let gone = world.process().await;
-    gone.replica.beat_once(1).await.expect("a beat");
-    for beat in 1..=4 {
-        process.replica.beat_once(beat).await.expect("a beat");
+    gone.beat().await;
+    for _ in 1..=4 {
+        process.beat().await;
         world.clock.advance(std::time::Duration::from_secs(2));
     }
-    process.replica.beat_once(5).await.expect("a beat");
-    let live = process.replica.live_replicas();
-    assert_eq!(live.len(), 1, "{live:?}");
+    process.beat().await;
+    let now = world.clock.monotonic();
+    let presences: Vec<_> = process
+        .replica
+        .peers()
+        .iter()
+        .map(|peer| peer.presence(now))
+        .collect();
+    assert_eq!(
+        presences,
+        [Presence::Live, Presence::Silent],
+        "in the order of their starts"
+    );
     process.cutover(NAME).await;
 }
 
@@ -209,19 +221,20 @@ async fn heartbeats_that_cannot_be_read_hold_up_nobody(world: &mut World) {
     proxy.fail(Ask::Heartbeat, Fault::ServerError, usize::MAX);
     let process = world.process_behind(&proxy).await;
     process.create_with_candidate(NAME).await;
-    process.replica.beat_once(1).await.expect_err("no answer");
+    process.replica.beat().await.expect_err("no answer");
+    process.replica.look_around().await.expect_err("no answer");
     process.cutover(NAME).await;
 }
 
 async fn nothing_is_recovered_of_a_journal_that_lost_nothing(world: &mut World) {
     let process = world.process().await;
-    process.replica.beat_once(1).await.expect("a beat");
+    process.beat().await;
     assert_eq!(
         recover(world, vec![]).await,
         Recovery::NothingLost { head: Sequence(0) }
     );
     process.create_with_candidate(NAME).await;
-    process.replica.beat_once(2).await.expect("a beat");
+    process.beat().await;
     for _ in 0..2 {
         assert_eq!(
             recover(world, vec![]).await,
@@ -282,7 +295,7 @@ async fn a_rewound_journal_is_followed_from_both_sides_of_the_gap(world: &mut Wo
     let at_the_cut = world.process().await;
     ahead.cutover(NAME).await;
     ahead.create("Lost").await;
-    ahead.replica.beat_once(1).await.expect("a beat");
+    ahead.beat().await;
     // The journal is restored to its fourth entry, the rows are as they were at the end.
     world.tables.rewind(4).await;
     assert!(matches!(fault(&ahead).await, JournalFault::Rewound(_)));
@@ -430,9 +443,9 @@ async fn a_journal_is_recovered_twice(world: &mut World) {
     let (awake, asleep) = (world.process().await, world.process().await);
     awake.create_with_candidate(NAME).await;
     asleep.catch_up().await;
-    for beat in 1..=2 {
+    for _ in 1..=2 {
         awake.cutover(NAME).await;
-        awake.replica.beat_once(beat).await.expect("a beat");
+        awake.beat().await;
         // An entry before its end: the first time a cutover is lost, the second time all but a cutover.
         world.tables.rewind(2).await;
         let recovered = recover(world, vec![]).await;
@@ -456,7 +469,7 @@ async fn a_journal_is_recovered_twice(world: &mut World) {
 async fn nothing_is_made_of_a_journal_that_nobody_knows_anything_of(world: &mut World) {
     let process = world.process().await;
     process.create(NAME).await;
-    process.replica.beat_once(1).await.expect("a beat");
+    process.beat().await;
     world.tables.rewind(0).await;
     world.tables.remove(ROWS, NAME).await;
     let recovered = recover(world, vec![]).await;
@@ -474,8 +487,8 @@ async fn a_heartbeat_that_comes_in_meanwhile_refuses_no_write(world: &mut World)
     let (written, ()) = tokio::join!(writer.tries(NAME, commands::weight("5")), async {
         proxy.holds().await;
         other.create("Meanwhile").await;
-        other.replica.beat_once(1).await.expect("a beat");
-        writer.replica.beat_once(1).await.expect("a beat");
+        other.beat().await;
+        writer.beat().await;
         proxy.release();
     });
     assert_eq!(written.expect("a commit").revision, Revision(3));
@@ -493,7 +506,7 @@ async fn a_recovery_leaves_a_tampered_record_out(world: &mut World) {
         )
         .await;
     world.tables.remove(ROWS, NAME).await;
-    process.replica.beat_once(1).await.expect("a beat");
+    process.beat().await;
     let recovered = recover(world, vec![]).await;
     // Nothing intact is above the journal's second record, so there is nothing to bring back.
     assert_eq!(recovered, Recovery::NothingLost { head: Sequence(3) });

@@ -33,6 +33,7 @@ pub(crate) fn asked() -> Request {
         reason: "a test".parse().expect("a reason"),
         key: None,
         expected: None,
+        wait: None,
     }
 }
 
@@ -148,6 +149,17 @@ impl Process {
             }
         };
         until_answered(read).await
+    }
+
+    /// Registers, then reads the journal to its end.
+    pub(crate) async fn join(&self) {
+        self.replica.join().await.expect("a journal to follow");
+    }
+
+    /// Writes a heartbeat and looks at everyone's.
+    pub(crate) async fn beat(&self) {
+        self.replica.beat().await.expect("a heartbeat");
+        self.replica.look_around().await.expect("heartbeats");
     }
 
     /// What calls to `name` are answered from.

@@ -1,12 +1,13 @@
-//! Who sent a request, and what its headers ask for.
+//! Who sent a request, and what it asks for besides the command.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::header::IF_MATCH;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 
+use super::receipt;
 use crate::access::{Principal, Unauthenticated};
 use crate::control;
 use crate::domain::access::Scope;
@@ -16,8 +17,11 @@ use crate::http::problem::{Kind, Problem};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// An authenticated caller.
-pub(super) struct Caller(Arc<Principal>);
+/// An authenticated caller, and where its request leads.
+pub(super) struct Caller {
+    principal: Arc<Principal>,
+    uri: Uri,
+}
 
 impl FromRequestParts<Arc<Listener>> for Caller {
     type Rejection = Problem;
@@ -33,7 +37,10 @@ impl FromRequestParts<Arc<Listener>> for Caller {
                 .authenticator
                 .authenticate_known(&parts.headers, access, &*listener.clock);
         match found {
-            Ok(principal) => Ok(Self(principal)),
+            Ok(principal) => Ok(Self {
+                principal,
+                uri: parts.uri.clone(),
+            }),
             // Before the first load a good token cannot be told from a bad one.
             Err(Unauthenticated::Invalid) if snapshot.is_none() => Err(Problem::not_ready()),
             Err(error) => Err(error.into()),
@@ -44,7 +51,7 @@ impl FromRequestParts<Arc<Listener>> for Caller {
 impl Caller {
     /// Whether they may do what asks for `scope` in `environment`; `None` is the deployment as a whole.
     pub(super) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
-        self.0.grant.allows(scope, environment)
+        self.principal.grant.allows(scope, environment)
     }
 
     /// Refuses callers who may not.
@@ -70,10 +77,11 @@ impl Caller {
         reason: Reason,
     ) -> Result<control::Request, Problem> {
         Ok(control::Request {
-            actor: self.0.actor.clone(),
+            actor: self.principal.actor.clone(),
             reason,
             key: idempotency_key(headers)?,
             expected: expected_revision(headers)?,
+            wait: receipt::wait(&self.uri)?,
         })
     }
 }

@@ -13,6 +13,7 @@ use super::MAX_BODY_BYTES;
 use super::caller::{Caller, require_if_match};
 use super::environments::environment_name;
 use super::extract::{Path, Query};
+use super::receipt::WriteParams;
 use super::view::WriteView;
 use crate::control::Outcome;
 use crate::domain::Environment;
@@ -61,7 +62,7 @@ macro_rules! command {
             path = $path,
             tag = "environments",
             summary = $summary,
-            params(("environment" = EnvironmentName, Path), WriteHeaders),
+            params(("environment" = EnvironmentName, Path), WriteParams),
             request_body = $body,
             responses(
                 (status = 200, description = "Done, or nothing to do", body = WriteView),
@@ -171,19 +172,6 @@ command!(
     "Create an environment"
 );
 
-/// Headers of a write.
-#[derive(IntoParams)]
-#[into_params(parameter_in = Header)]
-#[expect(dead_code, reason = "describes what `Caller::request` reads")]
-pub(super) struct WriteHeaders {
-    /// The ETag of the state you have seen, or `*`. Not needed to create an environment or to roll back.
-    #[param(rename = "If-Match", example = "*")]
-    if_match: Option<String>,
-    /// Your own name for this write: a repeat under the same name is recognised and answered as the first time.
-    #[param(rename = "Idempotency-Key")]
-    idempotency_key: Option<crate::domain::ids::IdempotencyKey>,
-}
-
 /// Why, where there is no body to say it in.
 #[derive(serde::Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -208,7 +196,7 @@ impl Because {
     operation_id = "delete_environment",
     tag = "environments",
     summary = "Delete an environment; its history stays",
-    params(("environment" = EnvironmentName, Path), WriteHeaders, Because),
+    params(("environment" = EnvironmentName, Path), WriteParams, Because),
     responses(
         (status = 200, description = "Done", body = WriteView),
         (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),

@@ -2,6 +2,7 @@
 //! answer with problem documents that do not.
 
 use axum::extract::FromRequestParts;
+use http::Uri;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
@@ -27,8 +28,15 @@ pub(super) struct Query<T>(pub(super) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let query = axum::extract::Query::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.uri)
+    }
+}
+
+impl<T: DeserializeOwned> Query<T> {
+    /// Reads the query of `uri`.
+    pub(super) fn of(uri: &Uri) -> Result<Self, Problem> {
+        let query = axum::extract::Query::try_from_uri(uri);
         let detail = "a parameter of the query has a wrong value or stands twice; /openapi.json describes them";
         let axum::extract::Query(value) =
             query.map_err(|_| Problem::new(Kind::BadRequest, detail))?;

@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 
 use super::MAX_BODY_BYTES;
 use super::caller::Caller;
-use super::commands::{Because, WriteHeaders};
+use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
+use super::receipt::{ReceiptView, WriteParams};
 use super::view::parts;
 use crate::access::token::TokenText;
 use crate::control::{Answer, Outcome};
@@ -107,6 +108,9 @@ pub(super) struct TokenWriteView {
     token: Option<String>,
     /// What else there is to know.
     notice: Option<&'static str>,
+    /// Who decides by it, if the request waited to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
 }
 
 /// Lists the tokens.
@@ -149,7 +153,7 @@ pub(super) async fn list(
     operation_id = "create_token",
     tag = "access",
     summary = "Make a token; its text is shown this once",
-    params(WriteHeaders),
+    params(WriteParams),
     request_body = TokenBody,
     responses(
         (status = 201, description = "Made", body = TokenWriteView),
@@ -203,7 +207,7 @@ pub(super) async fn create(
     operation_id = "revoke_token",
     tag = "access",
     summary = "Revoke a token",
-    params(("id" = TokenId, Path), WriteHeaders, Because),
+    params(("id" = TokenId, Path), WriteParams, Because),
     responses(
         (status = 200, description = "Revoked", body = TokenWriteView),
         (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
@@ -231,6 +235,7 @@ pub(super) async fn revoke(
         id,
         token: None,
         notice: None,
+        receipt: answer.receipt.as_ref().map(ReceiptView::new),
     })
     .into_response())
 }
@@ -250,6 +255,7 @@ impl TokenWriteView {
             id,
             token: is_ours.then(|| text.reveal().to_owned()),
             notice: (!is_ours).then_some(SHOWN_ONCE),
+            receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }
 }

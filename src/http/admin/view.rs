@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::receipt::ReceiptView;
 use crate::control::{Answer, Outcome};
 use crate::domain::Unchanged;
 use crate::domain::command::Flow;
@@ -201,6 +202,9 @@ pub(super) struct WriteView {
     state: Option<EnvironmentView>,
     /// What else has to be done.
     notice: Option<&'static str>,
+    /// Who decides by it, if the request waited to know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<ReceiptView>,
 }
 
 impl WriteView {
@@ -215,6 +219,7 @@ impl WriteView {
             state: state
                 .map(|environment| EnvironmentView::new(name, answer.revision, environment, now)),
             notice: None,
+            receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }
 

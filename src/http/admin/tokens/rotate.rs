@@ -16,8 +16,9 @@ use crate::domain::ids::{AggregateKey, Reason};
 use crate::http::Listener;
 use crate::http::admin::MAX_BODY_BYTES;
 use crate::http::admin::caller::Caller;
-use crate::http::admin::commands::WriteHeaders;
+
 use crate::http::admin::extract::Path;
+use crate::http::admin::receipt::WriteParams;
 use crate::http::body::{self, Write};
 use crate::http::problem::{Problem, ProblemSchema};
 
@@ -51,7 +52,7 @@ struct RotationBody {
     operation_id = "rotate_token",
     tag = "access",
     summary = "Give a token another text; it is shown this once",
-    params(("id" = TokenId, Path), WriteHeaders),
+    params(("id" = TokenId, Path), WriteParams),
     request_body = RotationBody,
     responses(
         (status = 200, description = "Done, or done before by this very request", body = TokenWriteView),

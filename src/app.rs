@@ -2,15 +2,17 @@
 //! and tasks.
 
 mod first_admin;
+mod open_files;
 mod sample;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -19,7 +21,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, ServeArgs};
 use crate::control::Control;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::http::{self, DecisionsService, Listener};
+use crate::http::listener::{Door, serve as serve_at};
+use crate::http::{DecisionsService, Listener, RoutedService};
 use crate::replica::last_good::{self, Files};
 use crate::replica::{CatchUpError, Replica, tasks, validation};
 use crate::signals::Stop;
@@ -74,19 +77,14 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         clock,
         metrics,
         validation_budget: args.validation_budget(),
+        limits: args.limits.of_requests(),
         is_draining: AtomicBool::new(false),
     });
     load(&listener, &args).await?;
 
-    let decisions = bind(args.decisions, "decisions").await?;
-    let admin = bind(args.admin, "admin").await?;
-    greet(
-        &args,
-        decisions.local_addr()?,
-        admin.local_addr()?,
-        embedded.is_some(),
-    );
-    answer(listener, decisions, admin, stop).await;
+    let doors = Doors::open(&args, &listener.metrics)?;
+    greet(&args, &doors, embedded.is_some())?;
+    answer(listener, doors, stop, args.shutdown_delay()).await;
     following.end().await;
     tracing::info!("stopped");
     drop((embedded, data_dir));
@@ -120,26 +118,56 @@ impl Following {
     }
 }
 
-/// Answers until a signal comes, then lets go in order: not ready, no new connections, answers finished.
-async fn answer(listener: Arc<Listener>, decisions: TcpListener, admin: TcpListener, stop: Stop) {
+/// Where callers come in.
+struct Doors {
+    decisions: Door,
+    admin: Door,
+}
+
+impl Doors {
+    fn open(args: &ServeArgs, metrics: &Metrics) -> anyhow::Result<Self> {
+        let limits = &args.limits;
+        let wanted = u64::from(limits.max_connections) + u64::from(limits.max_admin_connections);
+        let room = open_files::make_room(wanted);
+        let room = room.saturating_sub(limits.max_admin_connections.into());
+        let connections = u32::try_from(room).unwrap_or(u32::MAX).max(1);
+        if connections < limits.max_connections {
+            tracing::warn!(
+                connections,
+                "the limit of open files leaves room for fewer connections than --max-connections; raise it (`ulimit -n`)"
+            );
+        }
+        let door = |name, socket, connections| Door {
+            name,
+            socket,
+            limits: limits.of_connections(connections),
+            metrics: metrics.clone(),
+        };
+        let queue = limits.accept_queue;
+        let decisions = bind(args.decisions, "decisions", queue)?;
+        let admin = bind(args.admin, "admin", queue)?;
+        Ok(Self {
+            decisions: door("decisions", decisions, connections),
+            admin: door("admin", admin, limits.max_admin_connections),
+        })
+    }
+}
+
+/// Answers until a signal comes, then lets go in order: not ready but still there, no new connections, answers finished.
+async fn answer(listener: Arc<Listener>, doors: Doors, mut stop: Stop, delay: Duration) {
     let stop_listening = CancellationToken::new();
-    let decisions_service = DecisionsService::new(Arc::clone(&listener));
-    let admin_router = http::admin_router(Arc::clone(&listener));
+    let decisions = DecisionsService::new(Arc::clone(&listener));
+    let admin = RoutedService::admin(Arc::clone(&listener));
     let mut serving = JoinSet::new();
-    serving.spawn(http::listener::serve(
-        decisions,
-        decisions_service,
-        stop_listening.clone(),
-    ));
-    serving.spawn(http::listener::serve(
-        admin,
-        admin_router,
-        stop_listening.clone(),
-    ));
+    serving.spawn(serve_at(doors.decisions, decisions, stop_listening.clone()));
+    serving.spawn(serve_at(doors.admin, admin, stop_listening.clone()));
 
     stop.wait().await;
-    tracing::info!("stopping: finishing what is being answered");
     listener.is_draining.store(true, Ordering::Relaxed);
+    tracing::info!("stopping: not ready any more, still accepting for {delay:?}");
+    // Whoever sends a second signal has waited long enough.
+    let _ = tokio::time::timeout(delay, stop.wait()).await;
+    tracing::info!("stopping: finishing what is being answered");
     stop_listening.cancel();
     serving.join_all().await;
 }
@@ -259,15 +287,26 @@ async fn load(listener: &Listener, args: &ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn bind(address: SocketAddr, what: &str) -> anyhow::Result<TcpListener> {
-    let listening = TcpListener::bind(address).await;
-    listening.with_context(|| {
+fn bind(address: SocketAddr, what: &str, queue: u32) -> anyhow::Result<TcpListener> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for connections that have ended already.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(queue)
+    };
+    listen().with_context(|| {
         format!("cannot listen for {what} on {address}; choose another address with --{what}")
     })
 }
 
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
-fn greet(args: &ServeArgs, decisions: SocketAddr, admin: SocketAddr, is_embedded: bool) {
+fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<()> {
+    let decisions = doors.decisions.socket.local_addr()?;
+    let admin = doors.admin.socket.local_addr()?;
     let mut text = format!(
         "decisions  http://{decisions}\nadmin      http://{admin}  (API documentation: http://{admin}/docs/)\n"
     );
@@ -288,4 +327,5 @@ fn greet(args: &ServeArgs, decisions: SocketAddr, admin: SocketAddr, is_embedded
     }
     // A closed standard output is no reason not to serve.
     let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
 }

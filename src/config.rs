@@ -1,10 +1,14 @@
 //! Settings: flags with environment variables, parsed once, and nothing else.
 
+mod limits;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+
+pub use limits::LimitArgs;
 
 use crate::store::connection::Endpoint;
 
@@ -143,6 +147,21 @@ pub struct ServeArgs {
         value_name = "MS"
     )]
     pub validation_budget_ms: u16,
+    /// Milliseconds between a signal to stop and the moment from which no connection is accepted any more. Meanwhile the process
+    /// says that it is not ready, so that a balancer sends calls elsewhere. A second signal cuts it short.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_SHUTDOWN_DELAY_MS",
+        default_value_t = 1_000,
+        value_name = "MS"
+    )]
+    pub shutdown_delay_ms: u32,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub limits: LimitArgs,
     /// Form of the log on standard error.
     #[arg(
         long,
@@ -166,6 +185,12 @@ impl ServeArgs {
     #[must_use]
     pub fn validation_budget(&self) -> Duration {
         Duration::from_millis(self.validation_budget_ms.into())
+    }
+
+    /// Time between a signal to stop and the moment from which no connection is accepted any more.
+    #[must_use]
+    pub fn shutdown_delay(&self) -> Duration {
+        Duration::from_millis(self.shutdown_delay_ms.into())
     }
 
     /// Time without new calls after which a slot counts as drained.

@@ -6,7 +6,9 @@
 mod admin;
 pub mod body;
 pub mod decisions;
+mod head;
 pub mod health;
+mod limits;
 pub mod listener;
 pub mod openapi;
 pub mod problem;
@@ -16,7 +18,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
@@ -27,8 +28,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
-use hyper::body::Incoming;
-use tower::Service;
+use hyper::service::Service;
+use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::access::Authenticator;
@@ -36,6 +37,7 @@ use crate::clock::Clock;
 use crate::control::Control;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
+pub use limits::RequestLimits;
 use problem::{Kind, Problem};
 
 /// On every answer, errors included: nobody between us and a caller may keep it.
@@ -56,6 +58,8 @@ pub struct Listener {
     pub metrics: Metrics,
     /// How long a decision may wait for the proof that nothing newer was committed.
     pub validation_budget: Duration,
+    /// How much a request may hold.
+    pub limits: RequestLimits,
     /// Set while the process is on its way out: not ready any more, still answering.
     pub is_draining: AtomicBool,
 }
@@ -66,12 +70,26 @@ impl Listener {
     pub fn is_ready(&self) -> bool {
         self.replica.is_ready() && !self.is_draining.load(Ordering::Relaxed)
     }
+
+    /// Counts `response` if it is a problem.
+    fn count(&self, response: &Response) {
+        if let Some(kind) = response.extensions().get::<Kind>() {
+            self.metrics.problem(kind.name());
+        }
+    }
+
+    /// The answer to a request that nobody else gets to see.
+    fn refuse(&self, problem: Problem) -> Response {
+        let response = problem.into_response();
+        self.count(&response);
+        response
+    }
 }
 
 /// What the decisions listener answers.
 ///
-/// One layer: a panic becomes a problem document, and costs that one request alone. Decisions do without it and catch their
-/// own.
+/// From the outside in: problems are counted where they leave; a panic becomes a problem document, and costs that one request
+/// alone. Decisions do without the second and catch their own.
 pub fn decisions_router(listener: Arc<Listener>) -> Router {
     Router::new()
         .merge(health::router())
@@ -82,44 +100,92 @@ pub fn decisions_router(listener: Arc<Listener>) -> Router {
             post(decisions::decide_call),
         )
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(Arc::clone(&listener), count_problems))
         .with_state(listener)
+}
+
+/// An answer on its way.
+type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+/// A router behind a listener. What does not read as a request to any of its routes does not get to it.
+#[derive(Debug, Clone)]
+pub struct RoutedService {
+    listener: Arc<Listener>,
+    router: Router,
+}
+
+impl RoutedService {
+    /// The service behind the admin listener.
+    #[must_use]
+    pub fn admin(listener: Arc<Listener>) -> Self {
+        let router = admin_router(Arc::clone(&listener));
+        Self { listener, router }
+    }
+
+    /// The service behind the decisions listener, without the shortcut of [`DecisionsService`].
+    #[must_use]
+    pub fn decisions(listener: Arc<Listener>) -> Self {
+        let router = decisions_router(Arc::clone(&listener));
+        Self { listener, router }
+    }
+
+    fn answer(&self, request: http::Request<Body>) -> Answering {
+        if let Err(problem) = head::check_path(request.uri()) {
+            return self.refuse(problem);
+        }
+        Box::pin(self.router.clone().oneshot(request))
+    }
+
+    fn refuse(&self, problem: Problem) -> Answering {
+        Box::pin(std::future::ready(Ok(self.listener.refuse(problem))))
+    }
+}
+
+impl Service<http::Request<Body>> for RoutedService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, request: http::Request<Body>) -> Answering {
+        match head::check(&request, &self.listener.limits) {
+            Ok(()) => self.answer(request),
+            Err(problem) => self.refuse(problem),
+        }
+    }
 }
 
 /// [`decisions_router`] with a way past it: matching a path, keeping its parameters and boxing a route cost a fifth of a whole
 /// answer, and all but a few requests are for one path.
 #[derive(Debug, Clone)]
-pub struct DecisionsService {
-    listener: Arc<Listener>,
-    router: Router,
-}
+pub struct DecisionsService(RoutedService);
 
 impl DecisionsService {
     /// The service behind the decisions listener.
     #[must_use]
     pub fn new(listener: Arc<Listener>) -> Self {
-        let router = decisions_router(Arc::clone(&listener));
-        Self { listener, router }
+        Self(RoutedService::decisions(listener))
     }
 }
 
-impl Service<http::Request<Incoming>> for DecisionsService {
+impl Service<http::Request<Body>> for DecisionsService {
     type Response = Response;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+    type Future = Answering;
 
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Incoming>) -> Self::Future {
-        if decisions::is_decision(&request) {
-            let listener = Arc::clone(&self.listener);
-            let request = request.map(Body::new);
-            return Box::pin(
-                async move { Ok(decisions::decide_call(State(listener), request).await) },
-            );
+    fn call(&self, request: http::Request<Body>) -> Answering {
+        let Self(routed) = self;
+        if let Err(problem) = head::check(&request, &routed.listener.limits) {
+            return routed.refuse(problem);
         }
-        Box::pin(self.router.call(request))
+        if !decisions::is_decision(&request) {
+            return routed.answer(request);
+        }
+        let listener = Arc::clone(&routed.listener);
+        Box::pin(async move {
+            let response = decisions::decide_call(State(Arc::clone(&listener)), request).await;
+            listener.count(&response);
+            Ok(response)
+        })
     }
 }
 
@@ -170,9 +236,7 @@ async fn count_problems(
     next: Next,
 ) -> Response {
     let response = next.run(request).await;
-    if let Some(kind) = response.extensions().get::<Kind>() {
-        listener.metrics.problem(kind.name());
-    }
+    listener.count(&response);
     response
 }
 

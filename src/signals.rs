@@ -24,7 +24,7 @@ impl Stop {
     }
 
     /// Waits for either.
-    pub async fn wait(mut self) {
+    pub async fn wait(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}

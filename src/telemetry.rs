@@ -1,6 +1,7 @@
 //! Every metric: its name, unit and labels.
 
 mod alarm;
+mod edge;
 mod histogram;
 mod store_requests;
 
@@ -12,6 +13,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 pub use alarm::{Alarm, Alarms};
+pub use edge::{EdgeMetrics, ListenerMetrics};
 pub use histogram::AtomicHistogram;
 pub use store_requests::{StoreOperation, StoreRequests};
 
@@ -29,6 +31,8 @@ pub struct Metrics {
     pub problems: Family<ProblemLabels, Counter>,
     /// `traffic_cop_store_requests_total`: requests to the store on the wire, repeats included, by operation.
     pub store_requests: StoreRequests,
+    /// Connections, by listener.
+    pub edge: EdgeMetrics,
     /// `traffic_cop_writes_total`: commands, by action and what they came to.
     pub writes: Family<WriteLabels, Counter>,
     /// `traffic_cop_replica_sequence`: the last journal entry this replica has applied.
@@ -137,6 +141,7 @@ impl Metrics {
             "Answers that are problem documents",
             self.problems.clone(),
         );
+        self.edge.register(&mut registry);
         registry.register(
             "store_requests",
             "Requests to the store on the wire, repeats included",

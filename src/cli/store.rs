@@ -32,7 +32,7 @@ impl Store {
 
 async fn serve(args: &StoreServeArgs, output: Output) -> Result<(), Failure> {
     // Before the address is told: whoever reads it may send a signal at once.
-    let stop = Stop::listen().context("cannot listen for signals")?;
+    let mut stop = Stop::listen().context("cannot listen for signals")?;
     super::log_warnings();
     let store = Embedded::start(&args.data_dir, args.address)?;
     let url = store.url();

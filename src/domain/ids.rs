@@ -31,14 +31,20 @@ macro_rules! text_type {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// Whether a text follows the grammar.
+            #[must_use]
+            pub fn is_valid($text: &str) -> bool {
+                $grammar
+            }
         }
 
         impl FromStr for $name {
             type Err = InvalidText;
 
-            fn from_str($text: &str) -> Result<Self, InvalidText> {
-                if $grammar {
-                    Ok(Self($text.to_owned()))
+            fn from_str(text: &str) -> Result<Self, InvalidText> {
+                if Self::is_valid(text) {
+                    Ok(Self(text.to_owned()))
                 } else {
                     Err(InvalidText { what: $what, expected: $expected })
                 }

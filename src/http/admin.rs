@@ -17,9 +17,6 @@ use utoipa_axum::routes;
 
 use super::Listener;
 
-/// Most bytes of an admin request's body.
-const MAX_BODY_BYTES: usize = 64 * 1024;
-
 /// Every route of the admin API with its description.
 pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
     OpenApiRouter::new()

@@ -1,5 +1,6 @@
 //! Request bodies: JSON objects, read strictly.
 
+use std::error::Error;
 use std::fmt;
 
 use axum::body::{Body, to_bytes};
@@ -10,6 +11,7 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use super::listener::BodyFault;
 use super::problem::{Kind, Problem};
 use crate::domain::ids::Reason;
 
@@ -24,18 +26,26 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
             "send the header `Content-Type: application/json`",
         ));
     }
-    to_bytes(body, limit).await.map_err(|error| {
-        let is_limit = std::error::Error::source(&error)
-            .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-        if is_limit {
-            Problem::new(
-                Kind::TooLarge,
-                format!("the body may hold at most {limit} bytes"),
-            )
-        } else {
-            Problem::new(Kind::BadRequest, "the body ended before it was complete")
+    to_bytes(body, limit)
+        .await
+        .map_err(|error| incomplete(&error, limit))
+}
+
+/// What to tell of a body that did not come whole.
+fn incomplete(error: &axum::Error, limit: usize) -> Problem {
+    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = next {
+        next = cause.source();
+        if cause.is::<http_body_util::LengthLimitError>() {
+            let detail = format!("the body may hold at most {limit} bytes");
+            return Problem::new(Kind::TooLarge, detail);
         }
-    })
+        if let Some(BodyFault::Late) = cause.downcast_ref() {
+            let detail = "the body took too long; the connection is closed";
+            return Problem::new(Kind::RequestTimeout, detail);
+        }
+    }
+    Problem::new(Kind::BadRequest, "the body ended before it was complete")
 }
 
 /// Whether the body is labelled as JSON, parameters aside.

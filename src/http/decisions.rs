@@ -24,11 +24,8 @@ use super::problem::{Kind, Problem, ProblemSchema};
 use super::{Listener, NO_STORE, body};
 use crate::domain::access::Scope;
 use crate::domain::decision::{Bucket, Request as Call, decide};
-use crate::domain::ids::InterfaceNumber;
+use crate::domain::ids::{EnvironmentName, InterfaceNumber};
 use crate::replica::Source;
-
-/// Most bytes of a decision's body.
-pub const MAX_BODY_BYTES: usize = 16 * 1024;
 
 /// Decides one call.
 #[utoipa::path(
@@ -59,10 +56,7 @@ pub async fn decide_call(State(listener): State<Arc<Listener>>, request: Request
             headers.insert(CACHE_CONTROL, NO_STORE);
             response
         }
-        Err(problem) => {
-            listener.metrics.problem(problem.kind().name());
-            problem.into_response()
-        }
+        Err(problem) => problem.into_response(),
     };
     listener
         .metrics
@@ -91,7 +85,7 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
         }
     }
     let interface = asked_interface(&head.uri)?;
-    let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
+    let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
     let input = input::parse(&body)?;
     let source = if asks_for_validation(&head.headers)
         && listener.replica.validate(listener.validation_budget).await
@@ -155,16 +149,16 @@ pub(super) fn is_decision<B>(request: &http::Request<B>) -> bool {
     request.method() == Method::POST && !environment_name(request.uri()).is_empty()
 }
 
-/// The environment's name in the path of a decision; empty in any other path.
+/// The environment's name in the path of a decision; empty in any other path, and where no environment can have such a name.
 fn environment_name(uri: &Uri) -> &str {
     let name = uri.path().strip_prefix("/v1/environments/");
     let name = name
         .and_then(|rest| rest.strip_suffix("/decisions"))
         .unwrap_or_default();
-    if name.bytes().any(|byte| byte == b'/') {
-        ""
-    } else {
+    if EnvironmentName::is_valid(name) {
         name
+    } else {
+        ""
     }
 }
 

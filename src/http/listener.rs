@@ -1,74 +1,133 @@
-//! Accepting connections, and letting go of them in an orderly way.
+//! Accepting connections, keeping each to its time and room, and letting go of them in an orderly way.
+//!
+//! Everyone may connect, so nothing that a caller does or leaves undone may hold what others need. Two clocks run on every
+//! connection: one for the first byte of a request, longer than balancers keep idle connections, and a short one from then
+//! on, for the head and again for the body. A third runs while the peer does not take an answer. When all places are taken,
+//! whoever has been of no use for longest makes room; while all are busy, new connections wait in the system's queue.
+
+mod connections;
+mod conversation;
+mod exchange;
+mod limits;
+mod refusal;
+mod stream;
+mod watched;
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::response::Response;
 use http::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper::service::Service;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tokio_util::task::AbortOnDropHandle;
+
+pub use exchange::BodyFault;
+pub use limits::ConnectionLimits;
+
+use crate::telemetry::Metrics;
+use connections::{Connections, Place};
+use conversation::{End, converse, part};
+use watched::Phase;
 
 /// How long requests that are being answered may take to finish once the process is on its way out.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves `service` on `listener` until `stop`. Then nothing new is accepted, idle connections are closed, requests under way
-/// get `DRAIN_TIME` to finish, and what is left is cut.
-pub async fn serve<S>(listener: TcpListener, service: S, stop: CancellationToken)
-where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
+/// What can stand behind a listener.
+pub trait Answers:
+    Service<Request<Body>, Response = Response, Error = Infallible, Future: Send + Unpin>
+    + Clone
+    + Send
+    + Sync
+    + Unpin
+    + 'static
 {
-    let mut connections = http1::Builder::new();
-    connections.timer(TokioTimer::new()).pipeline_flush(true);
-    let graceful = GracefulShutdown::new();
-    loop {
-        let stream = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "cannot accept a connection");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            },
-        };
-        let service = TowerToHyperService::new(service.clone());
-        serve_connection(stream, &connections, service, &graceful);
+}
+
+impl<S> Answers for S where
+    S: Service<Request<Body>, Response = Response, Error = Infallible, Future: Send + Unpin>
+        + Clone
+        + Send
+        + Sync
+        + Unpin
+        + 'static
+{
+}
+
+/// Where connections come in.
+#[derive(Debug)]
+pub struct Door {
+    /// `decisions` or `admin`, as in the metrics.
+    pub name: &'static str,
+    /// The socket that listens.
+    pub socket: TcpListener,
+    /// What each connection gets.
+    pub limits: ConnectionLimits,
+    /// Where it is counted.
+    pub metrics: Metrics,
+}
+
+/// Serves `service` at `door` until `stop`. Then nothing new is accepted, idle connections are closed, requests under way get
+/// `DRAIN_TIME` to finish, and what is left is cut.
+pub async fn serve<S: Answers>(door: Door, service: S, stop: CancellationToken) {
+    let builder = conversation::builder(&door.limits);
+    let connections = Arc::new(Connections::new(
+        door.limits,
+        door.metrics.edge.of(door.name),
+    ));
+    let watch = Arc::clone(&connections);
+    let _watch = AbortOnDropHandle::new(tokio::spawn(async move { watch.watch().await }));
+    tokio::select! {
+        () = accept(&door.socket, &connections, &service, &builder) => {}
+        () = stop.cancelled() => {}
     }
-    drop(listener);
-    if tokio::time::timeout(DRAIN_TIME, graceful.shutdown())
-        .await
-        .is_err()
-    {
-        tracing::warn!("cutting connections that did not finish within {DRAIN_TIME:?}");
+    drop(door.socket);
+    if !connections.finish(DRAIN_TIME).await {
+        tracing::warn!("cut connections that did not finish within {DRAIN_TIME:?}");
     }
 }
 
-fn serve_connection<S>(
-    stream: TcpStream,
-    connections: &http1::Builder,
-    service: TowerToHyperService<S>,
-    graceful: &GracefulShutdown,
-) where
-    S: Service<Request<Incoming>, Response = Response, Error = Infallible> + Clone + Send + 'static,
-    S::Future: Send,
-{
+async fn accept<S: Answers>(
+    socket: &TcpListener,
+    connections: &Arc<Connections>,
+    service: &S,
+    builder: &http1::Builder,
+) {
+    loop {
+        match socket.accept().await {
+            Ok((stream, _)) => {
+                let place = connections.admit(Phase::Fresh).await;
+                tokio::spawn(attend(stream, place, service.clone(), builder.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Sees one connection through to its end.
+async fn attend<S: Answers>(stream: TcpStream, place: Place, service: S, builder: http1::Builder) {
     // Answers are one small write each; waiting to fill a packet would only add latency. A socket that cannot be set is
     // about to fail anyway.
     let _ = stream.set_nodelay(true);
-    let connection = graceful.watch(connections.serve_connection(TokioIo::new(stream), service));
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
+    let (end, stream) = converse(stream, service, &builder, &place.watched).await;
+    match &end {
+        End::Orderly => {}
+        End::Forced(cause) => place.count(cause.name()),
+        End::Broken(error) => {
             tracing::debug!(%error, "a connection ended badly");
+            if error.is_parse() {
+                place.count("unreadable_head");
+            }
         }
-    });
+    }
+    part(stream, &end, &place.watched).await;
 }

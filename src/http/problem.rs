@@ -7,7 +7,7 @@ mod kind;
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -74,6 +74,24 @@ impl Problem {
         )
     }
 
+    /// A request whose address is too long.
+    #[must_use]
+    pub fn uri_too_long() -> Self {
+        Self::new(
+            Kind::UriTooLong,
+            "no resource here has an address of this length",
+        )
+    }
+
+    /// A request whose head is too large.
+    #[must_use]
+    pub fn head_too_large() -> Self {
+        Self::new(
+            Kind::HeadTooLarge,
+            "send fewer or shorter header fields; cookies are of no use here",
+        )
+    }
+
     /// A request before the first load.
     #[must_use]
     pub fn not_ready() -> Self {
@@ -84,16 +102,23 @@ impl Problem {
     }
 }
 
-impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+impl Problem {
+    /// The document itself.
+    #[must_use]
+    pub fn document(&self) -> String {
         let mut document = Map::new();
         document.insert("type".to_owned(), self.kind.type_uri().into());
         document.insert("title".to_owned(), self.kind.title().into());
         document.insert("status".to_owned(), self.kind.status().as_u16().into());
-        document.insert("detail".to_owned(), self.detail.into());
-        document.extend(self.extensions);
-        let mut response =
-            (self.kind.status(), Value::Object(document).to_string()).into_response();
+        document.insert("detail".to_owned(), self.detail.as_str().into());
+        document.extend(self.extensions.clone());
+        Value::Object(document).to_string()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.kind.status(), self.document()).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
@@ -102,6 +127,9 @@ impl IntoResponse for Problem {
         headers.insert(CACHE_CONTROL, NO_STORE);
         if let Some(seconds) = self.kind.retry_after() {
             headers.insert(RETRY_AFTER, seconds);
+        }
+        if self.kind == Kind::RequestTimeout {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self.kind == Kind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -11,7 +11,7 @@ use traffic_cop::access::Authenticator;
 use traffic_cop::access::token::TokenText;
 use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control::Control;
-use traffic_cop::http::{self, Listener};
+use traffic_cop::http::{self, Listener, RequestLimits};
 
 use crate::ask::{Answer, Ask};
 use crate::support::world::DRAIN_TIME;
@@ -95,6 +95,7 @@ impl TestApp {
             clock: clock.clone(),
             metrics: process.metrics.clone(),
             validation_budget: Duration::from_millis(25),
+            limits: RequestLimits::default(),
             is_draining: AtomicBool::new(false),
         };
         Self {

@@ -17,6 +17,7 @@ pub(crate) mod engine;
 pub(crate) mod fault_proxy;
 pub(crate) mod process;
 pub(crate) mod random;
+pub(crate) mod raw;
 pub(crate) mod tables;
 pub(crate) mod world;
 

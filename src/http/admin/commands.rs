@@ -9,7 +9,6 @@ use http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
-use super::MAX_BODY_BYTES;
 use super::caller::{Caller, require_if_match};
 use super::environments::environment_name;
 use super::extract::{Path, Query};
@@ -231,7 +230,7 @@ async fn from_body<C: Into<Command> + DeserializeOwned>(
     if precondition == IfMatch::Required {
         require_if_match(headers)?;
     }
-    let body = body::read(headers, body, MAX_BODY_BYTES).await?;
+    let body = body::read(headers, body, listener.limits.admin_body_bytes).await?;
     execute(listener, caller, name, headers, Write::<C>::parse(&body)?).await
 }
 

@@ -14,7 +14,6 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
-use super::MAX_BODY_BYTES;
 use super::caller::Caller;
 use super::commands::Because;
 use super::environments::freshen;
@@ -169,7 +168,7 @@ pub(super) async fn create(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Admin, None)?;
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
+    let body = body::read(&head.headers, body, listener.limits.admin_body_bytes).await?;
     let Write { reason, members } = Write::<TokenMembers>::parse(&body)?;
     let text = TokenText::draw();
     let name = members.name.clone();

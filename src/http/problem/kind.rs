@@ -37,6 +37,12 @@ pub enum Kind {
     Stale,
     /// The body is too large.
     TooLarge,
+    /// The address is too long.
+    UriTooLong,
+    /// The head is too large, or has too many fields.
+    HeadTooLarge,
+    /// The request took too long to come in.
+    RequestTimeout,
     /// The body is no JSON.
     UnsupportedMediaType,
     /// The idempotency key was used for something else.
@@ -49,6 +55,8 @@ pub enum Kind {
     JournalRefused,
     /// The store does not answer.
     StoreUnavailable,
+    /// There is too much to do, and this has to wait.
+    Overloaded,
     /// Nothing is loaded yet, or the process is on its way out.
     NotReady,
     /// The outcome of a write is not known.
@@ -57,7 +65,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -74,12 +82,16 @@ impl Kind {
         Self::RecordLost,
         Self::Stale,
         Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadTooLarge,
+        Self::RequestTimeout,
         Self::UnsupportedMediaType,
         Self::KeyReused,
         Self::PreconditionRequired,
         Self::Internal,
         Self::JournalRefused,
         Self::StoreUnavailable,
+        Self::Overloaded,
         Self::NotReady,
         Self::OutcomeUnknown,
     ];
@@ -159,6 +171,21 @@ impl Kind {
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "The request or its result is too large",
             ),
+            Self::UriTooLong => (
+                "uri-too-long",
+                StatusCode::URI_TOO_LONG,
+                "The address is too long",
+            ),
+            Self::HeadTooLarge => (
+                "head-too-large",
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "The head of the request is too large",
+            ),
+            Self::RequestTimeout => (
+                "request-timeout",
+                StatusCode::REQUEST_TIMEOUT,
+                "The request took too long to come in",
+            ),
             Self::UnsupportedMediaType => (
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -188,6 +215,11 @@ impl Kind {
                 "store-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store does not answer",
+            ),
+            Self::Overloaded => (
+                "overloaded",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "There is too much to do",
             ),
             Self::NotReady => ("not-ready", StatusCode::SERVICE_UNAVAILABLE, "Not ready"),
             Self::OutcomeUnknown => (

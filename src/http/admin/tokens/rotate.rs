@@ -14,7 +14,6 @@ use crate::access::token::TokenText;
 use crate::domain::access::{Access, AccessCommand, Scope, TokenId};
 use crate::domain::ids::{AggregateKey, Reason};
 use crate::http::Listener;
-use crate::http::admin::MAX_BODY_BYTES;
 use crate::http::admin::caller::Caller;
 
 use crate::http::admin::extract::Path;
@@ -68,7 +67,7 @@ pub(in crate::http::admin) async fn rotate(
 ) -> Result<Response, Problem> {
     caller.require(Scope::Admin, None)?;
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
+    let body = body::read(&head.headers, body, listener.limits.admin_body_bytes).await?;
     let Write { reason, members } = Write::<RotationMembers>::parse(&body)?;
     let text = TokenText::draw();
     let command = AccessCommand::RotateToken {

@@ -1,0 +1,25 @@
+//! How much a request may hold.
+
+/// Room for the parts of a request. The defaults are those of the settings.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestLimits {
+    /// Most bytes of the address.
+    pub uri_bytes: usize,
+    /// Most header fields.
+    pub headers: usize,
+    /// Most bytes of the body of a request for a decision.
+    pub decision_body_bytes: usize,
+    /// Most bytes of the body of a request to the admin API.
+    pub admin_body_bytes: usize,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            uri_bytes: 2 * 1024,
+            headers: 64,
+            decision_body_bytes: 16 * 1024,
+            admin_body_bytes: 64 * 1024,
+        }
+    }
+}

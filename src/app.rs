@@ -58,7 +58,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let store = Store::connect(&endpoint, metrics.store_requests.clone()).await;
     prepare_tables(&store, embedded.is_some()).await?;
 
-    let replica = Arc::new(Replica::new(store, Arc::clone(&clock), metrics.clone()));
+    let replica = Replica::new(store, Arc::clone(&clock), metrics.clone());
+    let replica = Arc::new(replica.with_validation_budget(args.validation_budget()));
     let files = keeps_files.then(|| Files::within(&args.store.data_dir));
     let following = Following::start(&replica, files);
     let control = Control::new(
@@ -76,7 +77,6 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         authenticator: authenticator(&args, embedded.is_some())?,
         clock,
         metrics,
-        validation_budget: args.validation_budget(),
         limits: args.limits.of_requests(),
         is_draining: AtomicBool::new(false),
     });

@@ -18,7 +18,6 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -56,8 +55,6 @@ pub struct Listener {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Metrics,
-    /// How long a decision may wait for the proof that nothing newer was committed.
-    pub validation_budget: Duration,
     /// How much a request may hold.
     pub limits: RequestLimits,
     /// Set while the process is on its way out: not ready any more, still answering.

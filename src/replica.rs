@@ -3,6 +3,7 @@
 //! A decision loads the snapshot and waits for nothing. Everything that waits is here and off that path: the first load, the
 //! poll, the reads that an operator's request asks for. It is allowed to be behind and says how far; it never goes back.
 
+mod breaker;
 mod contact;
 pub mod follower;
 pub mod last_good;
@@ -16,6 +17,7 @@ pub mod tracked;
 pub mod validation;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use jiff::Timestamp;
@@ -33,8 +35,8 @@ use crate::telemetry::{Alarm, Metrics, OutcomeLabels};
 use contact::Contact;
 use follower::{Followed, Follower};
 use membership::Membership;
-use rounds::Rounds;
 use tracked::Taken;
+use validation::Validations;
 
 /// A follower of the journal, and what it serves.
 #[derive(Debug)]
@@ -51,7 +53,7 @@ pub struct Replica {
     contact: Mutex<Contact>,
     /// The highest record whose row is known to be up to date.
     finished: Mutex<Sequence>,
-    validations: Rounds,
+    validations: Validations,
     /// The last entry served.
     served: watch::Sender<Sequence>,
     /// The last entry that the last-good file holds; `None` if no file is kept.
@@ -67,16 +69,23 @@ impl Replica {
             started_at: clock.now(),
             store,
             clock,
+            validations: Validations::new(&metrics),
             metrics,
             snapshot: ArcSwapOption::empty(),
             follower: Mutex::new(None),
             membership: Membership::default(),
             contact: Mutex::default(),
             finished: Mutex::default(),
-            validations: Rounds::default(),
             served: watch::Sender::default(),
             saved: watch::Sender::default(),
         }
+    }
+
+    /// Lets a request wait for the proof of its answer for at most `budget`; without this, [`validation::DEFAULT_BUDGET`].
+    #[must_use]
+    pub fn with_validation_budget(mut self, budget: Duration) -> Self {
+        self.validations.budget = budget;
+        self
     }
 
     /// What decisions are made from; `None` until the first load. Costs two atomic operations.
@@ -121,6 +130,8 @@ impl Replica {
     async fn catch_up_among_peers(&self) -> Result<(Position, Option<JournalFault>), CatchUpError> {
         // Looked up before the journal is read: what a replica names later may have been committed meanwhile.
         let named = self.highest_named();
+        // Dated by its beginning: an answer may lie here unread while this process stands still.
+        let began = self.clock.monotonic();
         let outcome = self.read_on().await.map(|position| {
             let end = position.last;
             let beyond = named.filter(|named| *named > end);
@@ -136,7 +147,7 @@ impl Replica {
             .polls
             .get_or_create(&OutcomeLabels { outcome: label })
             .inc();
-        self.note(&outcome);
+        self.note(began, &outcome);
         outcome
     }
 

@@ -39,8 +39,12 @@ pub struct Metrics {
     pub replica_sequence: Gauge,
     /// `traffic_cop_replica_polls_total`: polls of the journal, by outcome.
     pub polls: Family<OutcomeLabels, Counter>,
-    /// `traffic_cop_replica_last_contact_seconds`: monotonic time of the last poll that proved the journal.
+    /// `traffic_cop_replica_last_contact_seconds`: monotonic time at which the last poll began that proved the journal.
     pub last_contact: Gauge<f64, std::sync::atomic::AtomicU64>,
+    /// `traffic_cop_validations_total`: requests for a validated answer, by what came of the wait.
+    pub validations: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_validation_breaker_open`: 1 while such requests are not kept waiting, since the store is away.
+    pub validation_breaker_open: Gauge,
     /// `traffic_cop_alarm`: 1 while a condition needs a person, by condition.
     pub alarms: Alarms,
     /// `traffic_cop_records_passed_over_total`: journal entries that could not be taken as they are, by why.
@@ -163,6 +167,16 @@ impl Metrics {
             "Time since the process started at which a poll last proved the journal",
             Unit::Seconds,
             self.last_contact.clone(),
+        );
+        registry.register(
+            "validations",
+            "Requests for a validated answer, by what came of the wait",
+            self.validations.clone(),
+        );
+        registry.register(
+            "validation_breaker_open",
+            "1 while such requests are not kept waiting, since the store is away",
+            self.validation_breaker_open.clone(),
         );
         registry.register(
             "alarm",

@@ -87,9 +87,7 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
     let interface = asked_interface(&head.uri)?;
     let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
     let input = input::parse(&body)?;
-    let source = if asks_for_validation(&head.headers)
-        && listener.replica.validate(listener.validation_budget).await
-    {
+    let source = if asks_for_validation(&head.headers) && listener.replica.validate().await {
         Some(Source::Validated)
     } else {
         None

@@ -9,7 +9,8 @@ use crate::store::StoreError;
 use crate::store::record::Position;
 use crate::telemetry::Alarm;
 
-/// A poll that proved the journal must not be older than this, or nothing that is served is known to be the latest.
+/// A poll that proved the journal must not have begun longer ago than this, or nothing that is served is known to be the
+/// latest: the journal may be another one by now.
 const NEWEST_POLL: Duration = Duration::from_secs(1);
 /// How long an alarm tells of an unreadable envelope. The entry stays where it is, so nothing else would end it.
 const TOLD_FOR: Duration = Duration::from_secs(60 * 60);
@@ -75,20 +76,28 @@ pub enum CatchUpError {
     Journal(#[from] JournalFault),
 }
 
-/// How the last poll went.
+/// How the last poll went, of those that told something about the journal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Contact {
-    /// Monotonic time of the last poll that proved the journal.
-    pub(super) proved_at: Option<Duration>,
-    pub(super) fault: Option<JournalFault>,
+    /// Monotonic time at which the last poll began that proved the journal.
+    proved_at: Option<Duration>,
+    /// Monotonic time at which the poll began that this is from.
+    looked_at: Duration,
+    fault: Option<JournalFault>,
     /// Set while a live replica names an entry beyond the journal's end.
-    pub(super) behind: Option<JournalFault>,
+    behind: Option<JournalFault>,
     /// Monotonic time at which an unreadable envelope was last passed over.
     unreadable_at: Option<Duration>,
 }
 
 impl Contact {
-    /// Whether the journal was proved lately, as of `now` (monotonic).
+    /// What is wrong with the journal, as far as anyone alive knows it.
+    pub(super) fn doubt(&self) -> Option<JournalFault> {
+        self.fault.or(self.behind)
+    }
+
+    /// Whether the journal was proved lately, as of `now` (monotonic). A process that was stopped for a while knows nothing of
+    /// that time: the clock went on.
     pub(super) fn is_proved(&self, now: Duration) -> bool {
         self.proved_at
             .is_some_and(|at| now.saturating_sub(at) < NEWEST_POLL)
@@ -96,7 +105,7 @@ impl Contact {
 }
 
 impl Replica {
-    /// Time since a poll last proved the journal.
+    /// Time since the beginning of the last poll that proved the journal. What was committed before it is served.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         let proved_at = locked(&self.contact).proved_at?;
@@ -109,18 +118,34 @@ impl Replica {
         locked(&self.contact).fault
     }
 
-    /// Keeps how the journal was found, and raises or clears the alarms about it.
-    pub(super) fn note(&self, outcome: &Result<(Position, Option<JournalFault>), CatchUpError>) {
+    /// Keeps how a poll that began at `began` found the journal, and raises or clears the alarms about it.
+    pub(super) fn note(
+        &self,
+        began: Duration,
+        outcome: &Result<(Position, Option<JournalFault>), CatchUpError>,
+    ) {
         let mut contact = locked(&self.contact);
+        // Of two polls at once, the one that began later counts, whichever ends first.
+        if began < contact.looked_at {
+            return;
+        }
         let now = self.clock.monotonic();
         match outcome {
             Ok((_, behind)) => {
                 (contact.fault, contact.behind) = (None, *behind);
-                contact.proved_at = Some(now);
-                self.metrics.last_contact.set(now.as_secs_f64());
+                (contact.proved_at, contact.looked_at) = (Some(began), began);
+                self.metrics.last_contact.set(began.as_secs_f64());
             }
-            Err(CatchUpError::Journal(fault)) => contact.fault = Some(*fault),
+            Err(CatchUpError::Journal(fault)) => {
+                (contact.fault, contact.looked_at) = (Some(*fault), began);
+            }
             Err(CatchUpError::Store(_)) => {}
+        }
+        if outcome.is_err() || contact.doubt().is_some() {
+            self.validations.breaker.open(now);
+        } else if now.saturating_sub(began) <= self.validations.budget {
+            // A slower answer is no sign that one would come within a call's budget.
+            self.validations.breaker.close();
         }
         let alarms = &self.metrics.alarms;
         for alarm in JournalFault::ALARMS {

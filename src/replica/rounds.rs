@@ -14,13 +14,13 @@ pub(super) struct Rounds {
     begun: AtomicU64,
     wanted: Notify,
     /// The last round that ended.
-    ended: watch::Sender<Round>,
+    pub(super) ended: watch::Sender<Round>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-struct Round {
+pub(super) struct Round {
     number: u64,
-    is_good: bool,
+    pub(super) is_good: bool,
 }
 
 impl Rounds {
@@ -29,9 +29,28 @@ impl Rounds {
         // Subscribed before the number is read: a round that ends in between is not missed.
         let mut ended = self.ended.subscribe();
         let needed = self.begun.load(Ordering::SeqCst) + 1;
-        self.wanted.notify_one();
+        self.ask();
         let round = ended.wait_for(|round| round.number >= needed).await;
         round.is_ok_and(|round| round.is_good)
+    }
+
+    /// The same, but does not wait for the next round if the one under way comes to nothing.
+    pub(super) async fn next_if_sound(&self) -> bool {
+        let mut ended = self.ended.subscribe();
+        let needed = self.begun.load(Ordering::SeqCst) + 1;
+        self.ask();
+        while ended.changed().await.is_ok() {
+            let round = *ended.borrow_and_update();
+            if round.number >= needed || !round.is_good {
+                return round.is_good;
+            }
+        }
+        false
+    }
+
+    /// Asks for a round without waiting for it.
+    pub(super) fn ask(&self) {
+        self.wanted.notify_one();
     }
 
     /// Waits until somebody asks.

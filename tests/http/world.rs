@@ -94,7 +94,6 @@ impl TestApp {
             authenticator,
             clock: clock.clone(),
             metrics: process.metrics.clone(),
-            validation_budget: Duration::from_millis(25),
             limits: RequestLimits::default(),
             is_draining: AtomicBool::new(false),
         };

@@ -22,6 +22,7 @@ mod membership;
 mod model;
 mod replica;
 mod rewind;
+mod validation;
 mod verification;
 
 use std::process::ExitCode;
@@ -50,6 +51,11 @@ fn main() -> ExitCode {
         Suite {
             name: "membership",
             cases: membership::CASES,
+            engines: &Engine::LOCAL,
+        },
+        Suite {
+            name: "validation",
+            cases: validation::CASES,
             engines: &Engine::LOCAL,
         },
         Suite {

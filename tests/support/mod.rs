@@ -4,6 +4,7 @@
 //! - [`World`] is two fresh tables on one engine, with processes ([`Process`]) that share them, and a door for damage
 //!   ([`tables::Tables`]).
 //! - [`FaultProxy`] stands between a process and the engine and fails as it is told.
+//! - [`Caller`] has calls decided by one process.
 //! - [`commands`] makes commands, by name or at random.
 #![allow(
     dead_code,
@@ -12,6 +13,7 @@
     reason = "every test binary compiles this and uses its own share"
 )]
 
+pub(crate) mod caller;
 pub(crate) mod commands;
 pub(crate) mod engine;
 pub(crate) mod fault_proxy;
@@ -21,6 +23,7 @@ pub(crate) mod raw;
 pub(crate) mod tables;
 pub(crate) mod world;
 
+pub(crate) use caller::{Call, Caller};
 pub(crate) use engine::Engine;
 pub(crate) use fault_proxy::{Ask, Fault, FaultProxy};
 pub(crate) use process::{Process, asked};

@@ -1,15 +1,18 @@
 //! One process of the service, as far as writing and following goes: a replica and the control behind it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use traffic_cop::clock::ManualClock;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use traffic_cop::clock::Clock;
 use traffic_cop::control::{Answer, Control, Outcome, Request, WriteError};
 use traffic_cop::domain::access::{Access, AccessCommand};
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::{Command, Environment};
 use traffic_cop::replica::tracked::Tracked;
-use traffic_cop::replica::{CatchUpError, Replica, Served};
+use traffic_cop::replica::{CatchUpError, Replica, Served, tasks, validation};
 use traffic_cop::store::Store;
 use traffic_cop::store::connection::Endpoint;
 use traffic_cop::store::record::Position;
@@ -24,6 +27,7 @@ pub(crate) struct Process {
     pub(crate) replica: Arc<Replica>,
     pub(crate) control: Arc<Control>,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// What comes with a command when nothing about it matters.
@@ -59,16 +63,42 @@ pub(crate) fn environment(name: &str) -> AggregateKey {
 }
 
 impl Process {
-    pub(crate) async fn start(endpoint: &Endpoint, clock: Arc<ManualClock>) -> Self {
+    pub(crate) async fn start(endpoint: &Endpoint, clock: Arc<dyn Clock>) -> Self {
+        Self::start_patient(endpoint, clock, validation::DEFAULT_BUDGET).await
+    }
+
+    /// One that lets a call wait for the proof of its answer for at most `budget`.
+    pub(crate) async fn start_patient(
+        endpoint: &Endpoint,
+        clock: Arc<dyn Clock>,
+        budget: Duration,
+    ) -> Self {
         let metrics = Metrics::default();
         let store = Store::connect(endpoint, metrics.store_requests.clone()).await;
-        let replica = Arc::new(Replica::new(store, clock.clone(), metrics.clone()));
-        let control = Control::new(replica.clone(), clock, metrics.clone(), DRAIN_TIME);
+        let replica = Replica::new(store, clock.clone(), metrics.clone());
+        let replica = Arc::new(replica.with_validation_budget(budget));
+        let control = Control::new(replica.clone(), clock.clone(), metrics.clone(), DRAIN_TIME);
         Self {
             replica,
             control: Arc::new(control),
             metrics,
+            clock,
         }
+    }
+
+    /// Has it prove answers, until the result is dropped.
+    pub(crate) fn proves(&self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let never = CancellationToken::new();
+        tasks.spawn(validation::rounds(self.replica.clone(), never));
+        tasks
+    }
+
+    /// Has it prove answers and poll the journal, until the result is dropped.
+    pub(crate) fn runs(&self) -> JoinSet<()> {
+        let mut tasks = self.proves();
+        tasks.spawn(tasks::poll(self.replica.clone(), CancellationToken::new()));
+        tasks
     }
 
     /// Carries out `command`, whatever comes of it.

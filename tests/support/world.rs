@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use traffic_cop::clock::ManualClock;
+use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::store::connection::Endpoint;
 use traffic_cop::store::verify::Verification;
 use traffic_cop::store::{Store, StoreError};
@@ -98,6 +98,20 @@ impl World {
     /// A process that reaches the engine through `proxy` and has loaded nothing yet.
     pub(crate) async fn newcomer_behind(&self, proxy: &FaultProxy) -> Process {
         Process::start(&self.endpoint_behind(proxy), self.clock.clone()).await
+    }
+
+    /// A process that reaches the engine through `proxy`, has loaded what there is, and lets a call wait for the proof of its
+    /// answer for at most `budget`.
+    pub(crate) async fn patient_process_behind(
+        &self,
+        proxy: &FaultProxy,
+        clock: Arc<dyn Clock>,
+        budget: Duration,
+    ) -> Process {
+        let endpoint = self.endpoint_behind(proxy);
+        let process = Process::start_patient(&endpoint, clock, budget).await;
+        process.catch_up().await;
+        process
     }
 
     fn endpoint_behind(&self, proxy: &FaultProxy) -> Endpoint {

@@ -14,10 +14,13 @@ mod support;
 
 mod chronicle;
 mod control;
+mod conversation;
 mod damage;
 mod faults;
 mod fixtures;
+mod history;
 mod journal;
+mod linearizability;
 mod membership;
 mod model;
 mod replica;
@@ -59,10 +62,23 @@ fn main() -> ExitCode {
             engines: &Engine::LOCAL,
         },
         Suite {
+            name: "linearizability",
+            cases: linearizability::CASES,
+            engines: &Engine::LOCAL,
+        },
+        Suite {
+            name: "conversation",
+            cases: conversation::CASES,
+            engines: &Engine::LOCAL,
+        },
+        Suite {
             name: "faults",
             cases: faults::CASES,
             engines: &Engine::LOCAL,
         },
     ];
-    support::engine::main(&suites, fixtures::trials())
+    let mut others = fixtures::trials();
+    others.extend(history::trials());
+    others.push(linearizability::proof());
+    support::engine::main(&suites, others)
 }

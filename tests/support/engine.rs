@@ -226,12 +226,17 @@ fn trial(suite: &str, case: Case, engine: Engine, absence: Option<String>) -> Tr
     .with_ignored_flag(is_ignored)
 }
 
-fn run(case: Case, engine: Engine) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// What a test runs on.
+pub(crate) fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
-        .expect("a runtime");
+        .expect("a runtime")
+}
+
+fn run(case: Case, engine: Engine) {
+    let runtime = runtime();
     let mut world = runtime.block_on(World::start(engine));
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(async {

@@ -15,6 +15,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use rand::SeedableRng as _;
+use rand::rngs::StdRng;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
@@ -44,6 +46,8 @@ pub(crate) enum Fault {
     DeliverLate(Duration),
     /// None: it is for the next rule to fail later ones.
     Pass,
+    /// It reaches the engine at once; the answer takes this long to come back.
+    ReplyLate(Duration),
     /// It reaches the engine; the answer waits for [`FaultProxy::release`].
     HoldReply,
     /// It reaches the engine; the answer is lost with the connection.
@@ -67,11 +71,15 @@ struct Rule {
     left: usize,
 }
 
+/// How requests fail by chance: what is drawn for one of this kind.
+pub(crate) type Draw = fn(&mut StdRng, Ask) -> Option<Fault>;
+
 #[derive(Debug)]
 struct Shared {
     upstream: String,
     client: reqwest::Client,
     rules: Mutex<Vec<Rule>>,
+    chance: Mutex<Option<(StdRng, Draw)>>,
     /// What was asked, in order of arrival.
     seen: watch::Sender<Vec<Ask>>,
     /// Reads that do not ask for the latest, which no engine here would give away.
@@ -102,6 +110,7 @@ impl FaultProxy {
             upstream: upstream.to_owned(),
             client: reqwest::Client::new(),
             rules: Mutex::default(),
+            chance: Mutex::default(),
             seen: watch::Sender::default(),
             stale_reads: Mutex::default(),
             held: watch::Sender::default(),
@@ -143,9 +152,16 @@ impl FaultProxy {
         });
     }
 
+    /// Requests that no rule is for fail as `draw` says, until [`FaultProxy::heal`]: the same again for the same seed, as far
+    /// as requests come in the same order.
+    pub(crate) fn fail_by_chance(&self, seed: u64, draw: Draw) {
+        *locked(&self.shared.chance) = Some((StdRng::seed_from_u64(seed), draw));
+    }
+
     /// No faults from now on. What was delayed stays delayed.
     pub(crate) fn heal(&self) {
         locked(&self.shared.rules).clear();
+        *locked(&self.shared.chance) = None;
     }
 
     /// How many requests of this kind have arrived, faults among them.
@@ -222,6 +238,11 @@ async fn answer(
             answer
         }
         Some(Fault::DeliverLate(by)) => shared.deliver(head, body, by).await,
+        Some(Fault::ReplyLate(by)) => {
+            let answer = shared.deliver(head, body, Duration::ZERO).await;
+            tokio::time::sleep(by).await;
+            answer
+        }
         Some(Fault::DropReply) => {
             shared.deliver(head, body, Duration::ZERO).await?;
             Err(Closed)
@@ -262,9 +283,18 @@ impl Shared {
         let mut rules = locked(&self.rules);
         let rule = rules
             .iter_mut()
-            .find(|rule| rule.left > 0 && rule.ask.is_none_or(|of| of == ask))?;
-        rule.left -= 1;
-        Some(rule.fault)
+            .find(|rule| rule.left > 0 && rule.ask.is_none_or(|of| of == ask));
+        match rule {
+            Some(rule) => {
+                rule.left -= 1;
+                Some(rule.fault)
+            }
+            None => {
+                let mut chance = locked(&self.chance);
+                let (random, draw) = chance.as_mut()?;
+                draw(random, ask)
+            }
+        }
     }
 
     /// Sends the request on, in a task of its own: whether the client still waits does not matter.

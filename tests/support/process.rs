@@ -101,6 +101,14 @@ impl Process {
         tasks
     }
 
+    /// Has it do all that a process does by itself, for the sake of the others too, until the result is dropped.
+    pub(crate) fn runs_among_others(&self) -> JoinSet<()> {
+        let mut tasks = self.runs();
+        tasks.spawn(tasks::beat(self.replica.clone(), CancellationToken::new()));
+        tasks.spawn(tasks::look(self.replica.clone(), CancellationToken::new()));
+        tasks
+    }
+
     /// Carries out `command`, whatever comes of it.
     pub(crate) async fn ask(
         &self,

@@ -10,10 +10,10 @@ use tokio::runtime::Handle;
 use super::engine::environment_variable;
 
 /// Names the seed to run again.
-const SEED: &str = "TRAFFIC_COP_TEST_SEED";
+pub(crate) const SEED: &str = "TRAFFIC_COP_TEST_SEED";
 
 /// The seed of this run.
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     static SEED_OF_THIS_RUN: OnceLock<u64> = OnceLock::new();
     *SEED_OF_THIS_RUN.get_or_init(|| match environment_variable(SEED) {
         Some(seed) => seed.parse().expect("a seed is a whole number"),

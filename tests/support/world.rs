@@ -100,6 +100,13 @@ impl World {
         Process::start(&self.endpoint_behind(proxy), self.clock.clone()).await
     }
 
+    /// A process that has loaded what there is and lets a call wait for the proof of its answer for at most `budget`.
+    pub(crate) async fn patient_process(&self, clock: Arc<dyn Clock>, budget: Duration) -> Process {
+        let process = Process::start_patient(&self.endpoint, clock, budget).await;
+        process.catch_up().await;
+        process
+    }
+
     /// A process that reaches the engine through `proxy`, has loaded what there is, and lets a call wait for the proof of its
     /// answer for at most `budget`.
     pub(crate) async fn patient_process_behind(

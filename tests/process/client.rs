@@ -46,6 +46,13 @@ impl Answer {
             .as_u64()
             .unwrap_or_else(|| panic!("no revision: {self:?}"))
     }
+
+    /// The revision that a decision was made by.
+    pub(crate) fn decided_by(&self) -> u64 {
+        self.json["Revision"]
+            .as_u64()
+            .unwrap_or_else(|| panic!("no revision: {self:?}"))
+    }
 }
 
 /// The weight in basis points that an entry of the history made, unless it left nothing.
@@ -170,6 +177,21 @@ impl Client {
         self.get(&format!("/v1/environments/{name}")).await
     }
 
+    /// The replicas that are alive.
+    pub(crate) async fn live_replicas(&self) -> Vec<Value> {
+        let list = self.get("/v1/replicas").await;
+        let replicas = list["replicas"].as_array().expect("replicas");
+        let live = replicas.iter().filter(|replica| replica["live"] == true);
+        live.cloned().collect()
+    }
+
+    /// Every metric, as text.
+    pub(crate) async fn metrics(&self) -> String {
+        let request = self.http.get(format!("{}/metrics", self.admin));
+        let response = request.send().await.expect("an answer");
+        response.text().await.expect("text")
+    }
+
     /// Every change of the environment, the last one first.
     pub(crate) async fn history(&self, name: &str) -> Vec<Value> {
         let mut entries = Vec::new();
@@ -204,11 +226,16 @@ impl Client {
 
     /// Asks for a decision that holds everything acknowledged before.
     pub(crate) async fn decide_afresh(&self, name: &str) -> Value {
+        self.ask_for_decision_afresh(name).await.ok()
+    }
+
+    /// The same, whatever is answered.
+    pub(crate) async fn ask_for_decision_afresh(&self, name: &str) -> Answer {
         let call = self
             .call(name)
             .bearer_auth(&self.token)
             .header("cache-control", "no-cache");
-        Answer::of(call).await.expect("an answer").ok()
+        Answer::of(call).await.expect("an answer")
     }
 
     /// Asks for a decision, whatever is answered.

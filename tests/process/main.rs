@@ -3,9 +3,11 @@
 mod client;
 mod cluster;
 mod crash;
+mod load;
 mod outage;
 mod quick_start;
 mod settings;
 mod shutdown;
 mod split;
+mod under_load;
 mod world;

@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
@@ -111,8 +112,23 @@ impl Process {
     }
 
     pub(crate) fn send(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).expect("a process id");
-        kill(Pid::from_raw(id), signal).expect("a signal sent");
+        kill(self.id(), signal).expect("a signal sent");
+    }
+
+    fn id(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
+    }
+
+    /// Has it stand still, and returns when it does: it keeps its connections and answers nobody.
+    pub(crate) fn pause(&self) {
+        self.send(Signal::SIGSTOP);
+        let status = waitpid(self.id(), Some(WaitPidFlag::WUNTRACED)).expect("its status");
+        assert!(matches!(status, WaitStatus::Stopped(..)), "{status:?}");
+    }
+
+    /// Has it go on.
+    pub(crate) fn resume(&self) {
+        self.send(Signal::SIGCONT);
     }
 
     /// Waits for its end.
@@ -268,6 +284,16 @@ impl Cluster {
         let address = self.url.strip_prefix("http://").expect("an address");
         let (store, _) = serve_store(&self.directory.path().join("store"), address);
         self.store = Some(store);
+    }
+
+    /// Has the store stand still.
+    pub(crate) fn pause_store(&mut self) {
+        self.store.as_ref().expect("a store").pause();
+    }
+
+    /// Has the store go on.
+    pub(crate) fn resume_store(&mut self) {
+        self.store.as_ref().expect("a store").resume();
     }
 
     /// A store with tables.

@@ -48,7 +48,9 @@ impl Table {
                     under_way.send_modify(|begun| *begun += 1);
                     async { ended.await.expect("it is told how to end") }
                 };
-                validations.run(prove, &*clock, CancellationToken::new()).await;
+                validations
+                    .run(prove, &*clock, CancellationToken::new())
+                    .await;
             })
         };
         Self {

@@ -3,10 +3,14 @@
 mod authenticator;
 mod basic;
 mod credential;
+mod jwt;
+mod keyring;
+pub mod oauth;
 mod table;
 pub mod token;
 
 pub use authenticator::{Authenticator, Unauthenticated};
+pub use keyring::Keyring;
 pub use table::AccessTable;
 
 use basic::BasicPair;

@@ -4,6 +4,7 @@
 mod first_admin;
 mod open_files;
 mod sample;
+mod signing_keys;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
@@ -16,7 +17,8 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::Authenticator;
+use crate::access::oauth::sources;
+use crate::access::{Authenticator, Keyring};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, ServeArgs};
 use crate::control::Control;
@@ -61,7 +63,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let replica = Replica::new(store, Arc::clone(&clock), metrics.clone());
     let replica = Arc::new(replica.with_validation_budget(args.validation_budget()));
     let files = keeps_files.then(|| Files::within(&args.store.data_dir));
-    let following = Following::start(&replica, files);
+    let mut following = Following::start(&replica, files);
+    let keyring = Arc::new(Keyring::default());
+    if let Some((files, known)) = signing_keys::load(&args, embedded.is_some(), &keyring)? {
+        let keyring = Arc::clone(&keyring);
+        following.also(|stop| sources::watch(files, known, keyring, stop));
+    }
     let control = Control::new(
         Arc::clone(&replica),
         Arc::clone(&clock),
@@ -74,7 +81,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let listener = Arc::new(Listener {
         replica,
         control,
-        authenticator: authenticator(&args, embedded.is_some())?,
+        authenticator: authenticator(&args, embedded.is_some())?.with_keyring(keyring),
         clock,
         metrics,
         limits: args.limits.of_requests(),
@@ -110,6 +117,14 @@ impl Following {
         tasks.spawn(tasks::look(Arc::clone(replica), stop.clone()));
         tasks.spawn(validation::rounds(Arc::clone(replica), stop.clone()));
         Self { tasks, stop }
+    }
+
+    /// Runs one more task, to which `task` gives the signal of the end.
+    fn also<T>(&mut self, task: impl FnOnce(CancellationToken) -> T)
+    where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.spawn(task(self.stop.clone()));
     }
 
     async fn end(self) {

@@ -80,6 +80,12 @@ impl StoreArgs {
         }
     }
 
+    /// File with the key of access tokens that `serve` makes beside an embedded store.
+    #[must_use]
+    pub fn signing_key_file(&self) -> PathBuf {
+        self.data_dir.join("oauth-signing-key.pem")
+    }
+
     /// File with the first admin token that `serve` makes beside an embedded store, and that the CLI reads.
     #[must_use]
     pub fn admin_token_file(&self) -> PathBuf {
@@ -130,6 +136,25 @@ pub struct ServeArgs {
         value_name = "TOKEN"
     )]
     pub admin_token: Option<Secret>,
+    /// File with the Ed25519 keys of OAuth access tokens in PEM, or directory of such files (`*.pem`, by name); several with
+    /// commas. The last private key signs, all of them prove; changes are noticed. The embedded store makes one in its data
+    /// directory.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_OAUTH_SIGNING_KEY",
+        value_delimiter = ',',
+        value_name = "PATH"
+    )]
+    pub oauth_signing_key: Vec<PathBuf>,
+    /// The keys themselves, as a secret in the environment rather than on a command line that others can read.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_OAUTH_SIGNING_KEY_PEM",
+        hide_env_values = true,
+        conflicts_with = "oauth_signing_key",
+        value_name = "PEM"
+    )]
+    pub oauth_signing_key_pem: Option<Secret>,
     /// Minutes without new calls after which a slot counts as drained and may be claimed.
     #[arg(
         long,

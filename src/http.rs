@@ -10,6 +10,7 @@ mod head;
 pub mod health;
 mod limits;
 pub mod listener;
+mod oauth;
 pub mod openapi;
 pub mod problem;
 
@@ -90,6 +91,7 @@ impl Listener {
 pub fn decisions_router(listener: Arc<Listener>) -> Router {
     Router::new()
         .merge(health::router())
+        .merge(oauth::router())
         .fallback(nothing_here)
         .layer(CatchPanicLayer::custom(panicked))
         .route(

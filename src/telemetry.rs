@@ -47,6 +47,8 @@ pub struct Metrics {
     pub validation_breaker_open: Gauge,
     /// `traffic_cop_alarm`: 1 while a condition needs a person, by condition.
     pub alarms: Alarms,
+    /// `traffic_cop_access_tokens_total`: requests for OAuth access tokens, by outcome.
+    access_tokens: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_records_passed_over_total`: journal entries that could not be taken as they are, by why.
     pub passed_over: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_heartbeats_total`: heartbeats written and reads of everyone's, by outcome.
@@ -124,6 +126,13 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts one request for an access token.
+    pub fn access_token(&self, outcome: &'static str) {
+        self.access_tokens
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
+    }
+
     /// The exposition in OpenMetrics text format.
     #[must_use]
     pub fn exposition(&self) -> String {
@@ -182,6 +191,11 @@ impl Metrics {
             "alarm",
             "1 while a condition needs a person",
             self.alarms.gauges.clone(),
+        );
+        registry.register(
+            "access_tokens",
+            "Requests for OAuth access tokens",
+            self.access_tokens.clone(),
         );
         registry.register(
             "records_passed_over",

@@ -6,8 +6,9 @@ use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
 use super::credential::Credential;
+use super::oauth::{AccessToken, ClientClaims, NotIssued};
 use super::token::{PREFIX, TokenText, hash};
-use super::{AccessTable, BasicPair, Principal};
+use super::{AccessTable, BasicPair, Keyring, Principal};
 use crate::clock::Clock;
 use crate::domain::access::{Grant, TokenHash};
 use crate::domain::ids::Actor;
@@ -40,6 +41,7 @@ pub enum Unauthenticated {
 pub struct Authenticator {
     first_admin: Option<(TokenHash, Arc<Principal>)>,
     anonymous: Option<Arc<Principal>>,
+    keyring: Arc<Keyring>,
 }
 
 impl Authenticator {
@@ -58,6 +60,13 @@ impl Authenticator {
     #[must_use]
     pub fn has_first_admin(&self) -> bool {
         self.first_admin.is_some()
+    }
+
+    /// Lets in who presents a JWT that is proved by a key of `keyring`.
+    #[must_use]
+    pub fn with_keyring(mut self, keyring: Arc<Keyring>) -> Self {
+        self.keyring = keyring;
+        self
     }
 
     /// Lets callers without credentials ask for decisions.
@@ -110,12 +119,59 @@ impl Authenticator {
             Credential::Text(text) if text.starts_with(PREFIX.as_bytes()) => access
                 .and_then(|access| access.find(text, clock))
                 .or_else(|| self.first_admin(text)),
-            Credential::Text(_) => None,
+            Credential::Text(jwt) => access.and_then(|access| self.holder(jwt, access, clock)),
             Credential::Basic(pair) => access
                 .and_then(|access| access.find_pair(pair, clock))
                 .or_else(|| self.first_admin_pair(pair)),
         };
         found.ok_or(Unauthenticated::Invalid)
+    }
+
+    fn holder(
+        &self,
+        jwt: &[u8],
+        access: &AccessTable,
+        clock: &dyn Clock,
+    ) -> Option<Arc<Principal>> {
+        let claims = self.keyring.prove(jwt).ok()?;
+        let is_now = claims.times().hold(clock.now());
+        is_now.then(|| access.holder(&claims, clock)).flatten()
+    }
+
+    /// Issues an access token to the client that authenticates itself in these headers with HTTP Basic.
+    ///
+    /// # Errors
+    /// See [`NotIssued`].
+    pub fn issue(
+        &self,
+        headers: &HeaderMap,
+        access: Option<&AccessTable>,
+        clock: &dyn Clock,
+    ) -> Result<AccessToken, NotIssued> {
+        let pair = match Credential::of(headers) {
+            Ok(Credential::Basic(pair)) => BasicPair::decode(pair),
+            Ok(Credential::Absent | Credential::Text(_)) => None,
+            Err(Unauthenticated::Several) => return Err(NotIssued::SeveralCredentials),
+            Err(_) => None,
+        };
+        let pair = pair.ok_or(NotIssued::InvalidClient)?;
+        let access = access.ok_or(NotIssued::NotReady)?;
+        let now = clock.now();
+        let client = access
+            .client(&pair, now)
+            .or_else(|| access.client(&pair.form_decoded(), now))
+            .ok_or(NotIssued::InvalidClient)?;
+        let claims = ClientClaims::new(client.id.clone(), client.text, client.ends_at, now);
+        let text = self.keyring.signing_keys().sign(&claims);
+        let scopes = client.token.grant.scopes.iter();
+        let scopes: Vec<_> = scopes.map(|scope| scope.as_str()).collect();
+        let text = text.ok_or(NotIssued::NoKey)?;
+        tracing::info!(client = %client.token.name, "issued an access token");
+        Ok(AccessToken {
+            text,
+            lifetime: claims.lifetime(),
+            scope: scopes.join(" "),
+        })
     }
 
     fn first_admin_pair(&self, encoded: &[u8]) -> Option<Arc<Principal>> {

@@ -21,6 +21,19 @@ impl BasicPair {
         let user = String::from_utf8(user).ok()?;
         Some(Self { user, text })
     }
+
+    /// The pair as OAuth means it: name and text are form-encoded before they are put together (RFC 6749, section 2.3.1).
+    /// Many clients, Genesys Cloud among them, leave that step out.
+    pub(super) fn form_decoded(&self) -> Self {
+        let decode = |bytes: &[u8]| {
+            let decoded = form_urlencoded::parse(bytes).next();
+            decoded.map_or_else(String::new, |(text, _)| text.into_owned())
+        };
+        Self {
+            user: decode(self.user.as_bytes()),
+            text: decode(&self.text).into_bytes(),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -33,6 +46,16 @@ mod tests {
         assert_eq!((pair.user.as_str(), &pair.text[..]), ("größe", &b"a:b"[..]));
         let pair = BasicPair::decode(BASE64.encode(b":").as_bytes()).unwrap();
         assert_eq!((pair.user.as_str(), &pair.text[..]), ("", &b""[..]));
+    }
+
+    #[test]
+    fn a_pair_of_oauth_may_be_form_encoded() {
+        let pair = BasicPair::decode(BASE64.encode(b"Ops%2C+night%25:tc_1").as_bytes()).unwrap();
+        let pair = pair.form_decoded();
+        assert_eq!(
+            (pair.user.as_str(), &pair.text[..]),
+            ("Ops, night%", &b"tc_1"[..])
+        );
     }
 
     #[test]

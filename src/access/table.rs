@@ -7,6 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use moka::sync::Cache;
 
+use super::oauth::ClientClaims;
 use super::token::hash;
 use super::{BasicPair, Principal};
 use crate::clock::Clock;
@@ -28,6 +29,18 @@ pub struct AccessTable {
     verified: Cache<Box<[u8]>, Entry>,
     /// By the encoded pair of HTTP Basic.
     verified_pairs: Cache<Box<[u8]>, Entry>,
+}
+
+/// A client of OAuth that has proved to be one.
+pub(super) struct Client<'a> {
+    /// Its id.
+    pub(super) id: &'a TokenId,
+    /// The id of the text that it gave as its secret.
+    pub(super) text: TokenId,
+    /// When that text stops working, if ever.
+    pub(super) ends_at: Option<Timestamp>,
+    /// What it is.
+    pub(super) token: &'a Token,
 }
 
 #[derive(Clone)]
@@ -84,6 +97,30 @@ impl AccessTable {
         entry
             .or_else(|| self.verify_pair(encoded))
             .and_then(|entry| entry.now(clock))
+    }
+
+    /// The client of OAuth whose name or id and whose text are `pair`, unless it has expired.
+    pub(super) fn client(&self, pair: &BasicPair, now: Timestamp) -> Option<Client<'_>> {
+        let hash = hash(&pair.text);
+        let (id, token) = self.named(&pair.user, hash)?;
+        let (_, ends_at) = token.texts().find(|(known, _)| *known == hash)?;
+        ends_at.is_none_or(|end| end > now).then(|| Client {
+            id,
+            text: hash.id(),
+            ends_at,
+            token,
+        })
+    }
+
+    /// Who an access token was issued to, while the text it was issued for still works.
+    pub(super) fn holder(
+        &self,
+        claims: &ClientClaims,
+        clock: &dyn Clock,
+    ) -> Option<Arc<Principal>> {
+        let token = self.access.tokens.get(&claims.sub)?;
+        let (hash, _) = token.texts().find(|(hash, _)| hash.id() == claims.text)?;
+        self.texts.get(&hash)?.clone().now(clock)
     }
 
     /// The look-up compares hashes of what was presented, so its time says nothing about a secret.

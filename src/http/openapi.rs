@@ -15,14 +15,14 @@ use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
 use super::problem::{Kind, Problem};
-use super::{Listener, decisions};
+use super::{Listener, decisions, oauth};
 
 /// What the routes themselves cannot say.
 #[derive(OpenApi)]
 #[openapi(
     info(
         title = "traffic-cop",
-        description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. `/v1/environments/{environment}/decisions` is served by the decisions listener, everything else by the admin listener.",
+        description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. `/v1/environments/{environment}/decisions` and `/oauth/token` are served by the decisions listener, everything else by the admin listener.",
     ),
     // Named by a header, which does not collect what it names.
     components(schemas(crate::domain::ids::IdempotencyKey)),
@@ -83,6 +83,7 @@ pub(super) fn split(
     // Described here, served by the other listener.
     let (_, decisions) = OpenApiRouter::<Arc<Listener>>::new()
         .routes(routes!(decisions::decide_call))
+        .routes(routes!(oauth::token))
         .split_for_parts();
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(routes)

@@ -9,8 +9,8 @@ use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{
-    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, LAST_MODIFIED, RETRY_AFTER,
-    WWW_AUTHENTICATE,
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_MATCH, LAST_MODIFIED, PRAGMA,
+    RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderName, Request, StatusCode, request};
 use http_body_util::BodyExt;
@@ -157,6 +157,9 @@ impl Answer {
         if !self.status.is_client_error() && !self.status.is_server_error() {
             return;
         }
+        if what.ends_with(" /oauth/token") && self.header(CONTENT_TYPE) == Some(JSON) {
+            return self.assert_is_an_oauth_error(what);
+        }
         assert_eq!(self.header(CONTENT_TYPE), Some(PROBLEM), "{what}: {self:?}");
         assert!(
             !self.text().contains(CANARY),
@@ -183,6 +186,40 @@ impl Answer {
         );
         let is_other_method = self.status == StatusCode::METHOD_NOT_ALLOWED;
         assert_eq!(self.headers.contains_key(ALLOW), is_other_method, "{what}");
+    }
+
+    /// What OAuth 2.0 wants of an error (RFC 6749, section 5.2).
+    fn assert_is_an_oauth_error(&self, what: &str) {
+        assert!(
+            !self.text().contains(CANARY),
+            "{what} repeats its input: {self:?}"
+        );
+        let error = self.json();
+        let known = [
+            "invalid_request",
+            "invalid_client",
+            "unsupported_grant_type",
+            "temporarily_unavailable",
+        ];
+        assert!(
+            known.iter().any(|known| error["error"] == *known),
+            "{what}: {error}"
+        );
+        assert!(error["error_description"].is_string(), "{what}: {error}");
+        assert_eq!(self.header(PRAGMA), Some("no-cache"), "{what}");
+        let is_unknown = self.status == StatusCode::UNAUTHORIZED;
+        assert_eq!(
+            error["error"] == "invalid_client",
+            is_unknown,
+            "{what}: {error}"
+        );
+        assert_eq!(
+            self.headers.contains_key(WWW_AUTHENTICATE),
+            is_unknown,
+            "{what}"
+        );
+        let is_away = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        assert_eq!(self.headers.contains_key(RETRY_AFTER), is_away, "{what}");
     }
 
     pub(crate) fn header(&self, name: HeaderName) -> Option<&str> {

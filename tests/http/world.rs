@@ -7,8 +7,9 @@ use std::time::Duration;
 use axum::Router;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use traffic_cop::access::Authenticator;
+use traffic_cop::access::oauth::{SigningKeys, generate};
 use traffic_cop::access::token::TokenText;
+use traffic_cop::access::{Authenticator, Keyring};
 use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control::Control;
 use traffic_cop::http::{self, Listener, RequestLimits};
@@ -28,6 +29,8 @@ pub(crate) struct TestApp {
     pub(crate) listener: Arc<Listener>,
     clock: Arc<FragileClock>,
     first_admin: TokenText,
+    /// What JWTs are proved with.
+    pub(crate) keyring: Arc<Keyring>,
 }
 
 /// Who may ask without a token.
@@ -79,7 +82,11 @@ impl TestApp {
             is_broken: AtomicBool::new(false),
         });
         let first_admin = TokenText::draw();
-        let mut authenticator = Authenticator::default().with_first_admin(&first_admin);
+        let keyring = Arc::new(Keyring::default());
+        keyring.set_signing_keys(new_signing_key());
+        let mut authenticator = Authenticator::default()
+            .with_first_admin(&first_admin)
+            .with_keyring(keyring.clone());
         if strangers == Strangers::Decide {
             authenticator = authenticator.with_anonymous_decisions();
         }
@@ -103,6 +110,7 @@ impl TestApp {
             listener: Arc::new(listener),
             clock,
             first_admin,
+            keyring,
         }
     }
 
@@ -254,6 +262,12 @@ impl TestApp {
     pub(crate) fn store_requests(&self) -> u64 {
         self.process.metrics.store_requests.get()
     }
+}
+
+/// A key that nobody else has.
+pub(crate) fn new_signing_key() -> SigningKeys {
+    let pem = generate().expect("random bytes");
+    SigningKeys::from_pem(pem.as_bytes()).expect("a key")
 }
 
 /// `members` and a reason.

@@ -1,0 +1,210 @@
+//! `POST /oauth/token`: access tokens for client credentials (RFC 6749, section 4.4), on the decisions listener.
+//!
+//! What goes wrong here is told as that RFC wants it (section 5.2) and not as a problem document: whoever calls is an OAuth
+//! client that knows nothing of us.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use axum::{Json, Router};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Listener, NO_STORE};
+use crate::access::oauth::{AccessToken, NotIssued};
+
+/// Most bytes of a request's body: the grant type, and what else a client may say.
+const MAX_BODY_BYTES: usize = 4 * 1024;
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The route.
+pub(super) fn router() -> Router<Arc<Listener>> {
+    Router::new().route("/oauth/token", post(token))
+}
+
+/// What a client asks for. The client authenticates itself with HTTP Basic: the name or id of a token, and its text.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `is_grant` reads")]
+struct TokenRequest {
+    /// `client_credentials`.
+    grant_type: String,
+    /// Not looked at: what a client may do is said by its token.
+    scope: Option<String>,
+}
+
+/// An access token.
+#[derive(Serialize, ToSchema)]
+struct Issued {
+    /// The access token, to be sent as `Authorization: Bearer`.
+    access_token: String,
+    /// `Bearer`.
+    token_type: &'static str,
+    /// Seconds until it ends.
+    expires_in: u64,
+    /// What the client may do at present.
+    scope: String,
+}
+
+/// Why there is no access token (RFC 6749, section 5.2).
+#[derive(Debug, Serialize, ToSchema)]
+struct Refused {
+    /// `invalid_request`, `invalid_client`, `unsupported_grant_type` or `temporarily_unavailable`.
+    error: &'static str,
+    /// The reason in words.
+    error_description: String,
+    #[serde(skip)]
+    status: StatusCode,
+}
+
+/// Issues an access token.
+#[utoipa::path(
+    post,
+    path = "/oauth/token",
+    operation_id = "issue_access_token",
+    tag = "access",
+    summary = "An access token for client credentials; served by the decisions listener",
+    request_body(content = TokenRequest, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "An access token", body = Issued),
+        (status = "default", description = "An error of OAuth 2.0", body = Refused),
+    ),
+    security(("basic" = [])),
+)]
+pub(super) async fn token(State(listener): State<Arc<Listener>>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let outcome = match is_form(&head.headers) {
+        true => axum::body::to_bytes(body, MAX_BODY_BYTES)
+            .await
+            .map_err(|_| Refused::request("the body is too large or breaks off"))
+            .and_then(|body| ask_for_grant(&body)),
+        false => Err(Refused::request(
+            "send the header `Content-Type: application/x-www-form-urlencoded`",
+        )),
+    };
+    let outcome = outcome.and_then(|()| issue(&listener, &head.headers));
+    let label = outcome
+        .as_ref()
+        .map_or_else(|refused| refused.error, |_| "issued");
+    listener.metrics.access_token(label);
+    let mut response = outcome.map_or_else(Refused::into_response, |issued| {
+        Json(issued).into_response()
+    });
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
+    // Section 5.1 wants both.
+    response
+        .headers_mut()
+        .insert(PRAGMA, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn is_form(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(FORM))
+}
+
+/// Whether the form asks for what is given here. No parameter may stand twice (section 3.2).
+fn ask_for_grant(form: &[u8]) -> Result<(), Refused> {
+    let mut seen = Vec::new();
+    let mut grant_type = None;
+    for (name, value) in form_urlencoded::parse(form) {
+        if name == "client_secret" {
+            return Err(Refused::request(
+                "send the client's id and secret with HTTP Basic, not in the body",
+            ));
+        }
+        if name == "grant_type" {
+            grant_type = Some(value);
+        }
+        if seen.contains(&name) {
+            return Err(Refused::request("a parameter stands twice"));
+        }
+        seen.push(name);
+    }
+    match grant_type.as_deref() {
+        Some("client_credentials") => Ok(()),
+        Some(_) => Err(Refused::grant_type(
+            "only grant_type=client_credentials is supported",
+        )),
+        None => Err(Refused::request("the parameter grant_type is missing")),
+    }
+}
+
+fn issue(listener: &Listener, headers: &HeaderMap) -> Result<Issued, Refused> {
+    let snapshot = listener.replica.snapshot();
+    let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
+    let AccessToken {
+        text,
+        lifetime,
+        scope,
+    } = listener
+        .authenticator
+        .issue(headers, access, &*listener.clock)?;
+    Ok(Issued {
+        access_token: text,
+        token_type: "Bearer",
+        expires_in: lifetime.as_secs(),
+        scope,
+    })
+}
+
+impl Refused {
+    fn request(why: &str) -> Self {
+        Self {
+            error: "invalid_request",
+            error_description: why.to_owned(),
+            status: StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn grant_type(why: impl Into<String>) -> Self {
+        Self {
+            error: "unsupported_grant_type",
+            error_description: why.into(),
+            status: StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl From<NotIssued> for Refused {
+    fn from(error: NotIssued) -> Self {
+        let why = error.to_string();
+        match error {
+            NotIssued::SeveralCredentials => Self::request(&why),
+            NotIssued::NoKey => Self::grant_type(why),
+            NotIssued::InvalidClient => Self {
+                error: "invalid_client",
+                error_description: why,
+                status: StatusCode::UNAUTHORIZED,
+            },
+            // The RFC knows this error for another endpoint; a status says the same to whoever does not know it here.
+            NotIssued::NotReady => Self {
+                error: "temporarily_unavailable",
+                error_description: why,
+                status: StatusCode::SERVICE_UNAVAILABLE,
+            },
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let status = self.status;
+        let mut response = (status, Json(self)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"traffic-cop\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            let seconds = HeaderValue::from_static("1");
+            response.headers_mut().insert(RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

@@ -6,9 +6,10 @@ use criterion::Criterion;
 use jiff::Timestamp;
 use traffic_cop::domain::command::{Create, Flow, Register, SetWeight};
 use traffic_cop::domain::decision::{Bucket, Compiled, Reason, Request, decide};
-use traffic_cop::domain::environment::REMEMBERED_VERSIONS;
+use traffic_cop::domain::environment::{MAX_OVERRIDES, Override, REMEMBERED_VERSIONS};
 use traffic_cop::domain::ids::{InterfaceNumber, Revision};
 use traffic_cop::domain::slot::{BySlot, Slot};
+use traffic_cop::domain::test_calls::TestCalls;
 use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
 
 /// An environment that remembers as many versions as it can; green holds the last one and takes `percent` of new calls.
@@ -55,6 +56,20 @@ fn environment(percent: &str) -> Environment {
     environment.unwrap()
 }
 
+/// The same with as many overrides as it can hold, those for `calls` last.
+fn tested(mut environment: Environment, calls: TestCalls) -> Environment {
+    let one = |calls| Override {
+        calls,
+        to: Slot::Green,
+        owner: "a tester".parse().unwrap(),
+        expires_at: Timestamp::MAX,
+    };
+    let others =
+        (1..MAX_OVERRIDES).map(|n| TestCalls::Ani(format!("+49301234{n}").parse().unwrap()));
+    environment.overrides = others.chain([calls]).map(one).collect();
+    environment
+}
+
 fn compile(environment: &Environment) -> Compiled {
     Compiled::new("Main_IVR".parse().unwrap(), Revision(20), environment)
 }
@@ -62,9 +77,47 @@ fn compile(environment: &Environment) -> Compiled {
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     let (canary, calm) = (compile(&environment("5")), compile(&environment("0")));
+    // Dialled numbers come last, so this is the longest way.
+    let tested = compile(&tested(
+        environment("5"),
+        TestCalls::Dnis("+4930654321".parse().unwrap()),
+    ));
     let uuid = "0197c2f0-7b1c-7c3a-8f00-2b9d4e6a1c55";
     let newest = "2026-11-23.16";
     let cases = [
+        (
+            "override, last of 32",
+            &tested,
+            Request {
+                conversation_id: uuid,
+                flow_version: "",
+                ani: "tel:+4930123456",
+                dnis: "sip:+4930654321@trunk.example.com;user=phone",
+            },
+            Reason::Override,
+        ),
+        (
+            "weighted, none of 32 overrides",
+            &tested,
+            Request {
+                conversation_id: uuid,
+                flow_version: "",
+                ani: "tel:+4930123456",
+                dnis: "tel:+4930654320",
+            },
+            Reason::Weighted,
+        ),
+        (
+            "weighted, numbers but no override",
+            &canary,
+            Request {
+                conversation_id: uuid,
+                flow_version: "",
+                ani: "tel:+4930123456",
+                dnis: "tel:+4930654320",
+            },
+            Reason::Weighted,
+        ),
         (
             "affinity",
             &canary,

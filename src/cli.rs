@@ -5,6 +5,7 @@
 //! under one idempotency key. Every failure is an exit code and a problem document (`failure`), whoever noticed it.
 
 mod api;
+mod call;
 mod change;
 mod client;
 mod completions;
@@ -14,12 +15,14 @@ mod cutover;
 mod decide;
 mod env;
 mod exit;
+mod explain;
 mod failure;
 mod flow;
 mod glance;
 mod history;
 mod journal;
 mod json;
+mod moment;
 mod output;
 mod overrides;
 mod rollback;
@@ -99,6 +102,8 @@ enum Verb {
     History(history::History),
     /// Ask which flow takes a call, as the Traffic Cop flow does.
     Decide(decide::Decide),
+    /// Say why a call goes where it goes, rule by rule, now or at an earlier revision or time.
+    Explain(explain::Explain),
     /// Access tokens.
     #[command(subcommand)]
     Token(token::Token),
@@ -145,6 +150,7 @@ impl Verb {
             Self::Override(overrides) => overrides.run(output).await,
             Self::History(history) => history.run(output).await,
             Self::Decide(decide) => decide.run(output).await,
+            Self::Explain(explain) => explain.run(output).await,
             Self::Token(token) => token.run(output).await,
             Self::Journal(journal) => journal.run(output).await,
             Self::Completions(completions) => completions.run(),

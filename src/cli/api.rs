@@ -192,6 +192,77 @@ pub(super) struct Finding {
     pub(super) problem: String,
 }
 
+/// Why a call goes where it goes.
+#[derive(Debug, Deserialize)]
+pub(super) struct Explanation {
+    pub(super) environment: String,
+    pub(super) revision: u64,
+    pub(super) at: String,
+    pub(super) decision: ExplainedDecision,
+    #[serde(rename = "override")]
+    pub(super) overrides: OverrideRule,
+    pub(super) affinity: AffinityRule,
+    pub(super) weighted: WeightedRule,
+    pub(super) active: ActiveRule,
+    pub(super) fault: Option<String>,
+    #[serde(default)]
+    pub(super) stale: bool,
+    #[serde(default)]
+    pub(super) age_ms: u64,
+}
+
+/// The decision that is explained.
+#[derive(Debug, Deserialize)]
+pub(super) struct ExplainedDecision {
+    pub(super) slot: String,
+    pub(super) reason: String,
+    pub(super) flow: Flow,
+    pub(super) flow_version: Option<String>,
+}
+
+/// What the overrides come to.
+#[derive(Debug, Deserialize)]
+pub(super) struct OverrideRule {
+    pub(super) slot: Option<String>,
+    pub(super) ani: String,
+    pub(super) dnis: String,
+    pub(super) overrides: Vec<TriedOverride>,
+}
+
+/// An override, and what it comes to.
+#[derive(Debug, Deserialize)]
+pub(super) struct TriedOverride {
+    pub(super) calls: Calls,
+    pub(super) to: String,
+    pub(super) owner: String,
+    pub(super) expires_at: String,
+    pub(super) outcome: String,
+}
+
+/// What the version that a call was in comes to.
+#[derive(Debug, Deserialize)]
+pub(super) struct AffinityRule {
+    pub(super) slot: Option<String>,
+    pub(super) outcome: String,
+}
+
+/// What the weight comes to.
+#[derive(Debug, Deserialize)]
+pub(super) struct WeightedRule {
+    pub(super) applies: bool,
+    pub(super) slot: String,
+    pub(super) bucket: u16,
+    pub(super) drawn: bool,
+    pub(super) weight: Number,
+}
+
+/// What is left when no other rule applies.
+#[derive(Debug, Deserialize)]
+pub(super) struct ActiveRule {
+    pub(super) applies: bool,
+    pub(super) slot: String,
+}
+
 /// Which flow takes a call. The casing is that of the data action.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::api::Decision;
+use super::call::Call;
 use super::client::Client;
 use super::connection::{BaseUrl, HEADING, TokenArgs};
 use super::failure::Failure;
@@ -36,25 +37,28 @@ pub(super) struct Decide {
     token: TokenArgs,
 }
 
-/// The call to decide on, as the data action describes it.
-#[derive(Debug, Args, Serialize)]
-struct Call {
-    /// Id of the conversation. Equal ids get equal answers; without one the draw is random.
-    #[arg(long, value_name = "ID")]
+/// The call as the data action describes it.
+#[derive(Serialize)]
+struct Request<'a> {
     #[serde(rename = "Conversation_ID", skip_serializing_if = "Option::is_none")]
-    conversation_id: Option<String>,
-    /// Label of the flow version that the call has been in.
-    #[arg(long, value_name = "LABEL")]
+    conversation_id: Option<&'a str>,
     #[serde(rename = "Flow_Version", skip_serializing_if = "Option::is_none")]
-    flow_version: Option<String>,
-    /// Number of the caller.
-    #[arg(long, value_name = "NUMBER")]
+    flow_version: Option<&'a str>,
     #[serde(rename = "ANI", skip_serializing_if = "Option::is_none")]
-    ani: Option<String>,
-    /// Number that was dialled.
-    #[arg(long, value_name = "NUMBER")]
+    ani: Option<&'a str>,
     #[serde(rename = "DNIS", skip_serializing_if = "Option::is_none")]
-    dnis: Option<String>,
+    dnis: Option<&'a str>,
+}
+
+impl<'a> From<&'a Call> for Request<'a> {
+    fn from(call: &'a Call) -> Self {
+        Self {
+            conversation_id: call.conversation_id.as_deref(),
+            flow_version: call.flow_version.as_deref(),
+            ani: call.ani.as_deref(),
+            dnis: call.dnis.as_deref(),
+        }
+    }
 }
 
 impl Decide {
@@ -65,7 +69,9 @@ impl Decide {
             url.query_pairs_mut()
                 .append_pair("interface", &interface.to_string());
         }
-        let request = client.request(Method::POST, url).json(&self.call);
+        let request = client
+            .request(Method::POST, url)
+            .json(&Request::from(&self.call));
         let answer = client.answer(request).await?;
         output.print(&answer, |decision| describe(&decision))
     }

@@ -1,9 +1,6 @@
 //! `env create`, `env list`, `env show` and `env delete`.
 
-use std::str::FromStr;
-
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 
 use super::api::{Environment, Environments};
 use super::change::{Change, Target};
@@ -12,6 +9,7 @@ use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::flow::parse_flow;
 use super::glance;
+use super::moment::Moment;
 use super::output::Output;
 use crate::domain::command;
 use crate::domain::ids::{EnvironmentName, InterfaceNumber, VersionLabel};
@@ -80,36 +78,6 @@ pub(super) struct Delete {
     confirmation: Confirmation,
 }
 
-/// A point in an environment's history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Moment {
-    Revision(u64),
-    Time(Timestamp),
-}
-
-impl FromStr for Moment {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let revision = text.parse().map(Self::Revision);
-        revision
-            .or_else(|_| text.parse().map(Self::Time))
-            .map_err(|_| {
-                "expected a revision, or a time with its offset, such as 2026-11-23T02:00:00Z"
-                    .to_owned()
-            })
-    }
-}
-
-impl std::fmt::Display for Moment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Revision(revision) => revision.fmt(f),
-            Self::Time(time) => time.fmt(f),
-        }
-    }
-}
-
 impl Env {
     pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
         match self {
@@ -166,20 +134,5 @@ impl Delete {
         ))?;
         let delete = command::Delete {};
         self.change.execute(delete.into(), output).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_moment_is_a_revision_or_a_time() {
-        assert_eq!("17".parse(), Ok(Moment::Revision(17)));
-        let time: Moment = "2026-11-23T04:00:00+02:00".parse().unwrap();
-        assert_eq!(time.to_string(), "2026-11-23T02:00:00Z");
-        for bad in ["", "-1", "yesterday", "2026-11-23", "2026-11-23T02:00:00"] {
-            assert!(bad.parse::<Moment>().is_err(), "{bad:?}");
-        }
     }
 }

@@ -7,7 +7,10 @@ use crate::domain::slot::Slot;
 
 /// One environment, both slots side by side.
 pub(super) fn environment(environment: &Environment) -> String {
-    let mut lines = warnings(environment);
+    let mut lines = warnings(
+        environment.stale.then_some(environment.age_ms),
+        environment.fault.as_deref(),
+    );
     lines.push(format!(
         "{} at revision {}: {}",
         environment.environment,
@@ -79,12 +82,10 @@ pub(super) fn shares(environment: &Environment) -> String {
     shares.join(", ")
 }
 
-fn warnings(environment: &Environment) -> Vec<String> {
-    let stale = environment.stale.then(|| staleness(environment.age_ms));
-    let fault = environment
-        .fault
-        .iter()
-        .map(|fault| format!("FAULT: {fault}"));
+/// What comes before everything else: that an answer is so many milliseconds old, and that something is wrong.
+pub(super) fn warnings(stale_for_ms: Option<u64>, fault: Option<&str>) -> Vec<String> {
+    let stale = stale_for_ms.map(staleness);
+    let fault = fault.map(|fault| format!("FAULT: {fault}"));
     stale.into_iter().chain(fault).collect()
 }
 

@@ -6,6 +6,7 @@
 //! answer, on the same side of every override's expiry.
 
 mod compiled;
+mod explain;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use super::weight::Weight;
 use compiled::KnownVersion;
 
 pub use compiled::{Compiled, CompiledSlot};
+pub use explain::{Affinity, Explanation, NumberText, OverrideOutcome, OverrideTrace, explain};
 
 /// What a caller says about its call. Empty means absent.
 #[derive(Debug, Clone, Copy, Default)]
@@ -113,7 +115,7 @@ pub fn decide(
         (environment.active, Reason::Active)
     } else {
         let bucket = conversation.map_or_else(draw, |id| environment.bucket(&id));
-        (environment.weighted(bucket), Reason::Weighted)
+        (environment.slot_of(bucket), Reason::Weighted)
     };
     Decision {
         slot,

@@ -122,14 +122,21 @@ pub struct Override {
     pub expires_at: Timestamp,
 }
 
-/// Why a slot does not take a call that is meant for it.
+/// Why a slot takes no test calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Bar {
+pub enum TestBar {
     /// It holds nothing.
     Empty,
     /// It is claimed, or was until the claim ended: what its flow is, or is about to become, nobody knows.
     Claimed,
-    /// Its version was rolled back without keeping the calls inside it.
+}
+
+/// Why a slot does not take back the calls inside its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReturnBar {
+    /// It is claimed, or was until the claim ended.
+    Claimed,
+    /// The version was rolled back without keeping them.
     RolledBack,
 }
 
@@ -168,24 +175,21 @@ impl SlotState {
     /// whether it has expired or not, so the time does not matter: nobody could say what the test has tested, and a dialled
     /// number may be one that customers know.
     #[must_use]
-    pub fn bars_test_calls(&self) -> Option<Bar> {
-        if self.claim.is_some() {
-            Some(Bar::Claimed)
-        } else if self.version.is_none() {
-            Some(Bar::Empty)
-        } else {
-            None
+    pub fn bars_test_calls(&self) -> Option<TestBar> {
+        match (&self.claim, &self.version) {
+            (Some(_), _) => Some(TestBar::Claimed),
+            (None, None) => Some(TestBar::Empty),
+            (None, Some(_)) => None,
         }
     }
 
-    /// Why a call that is inside the slot's version does not come back here, if it does not.
+    /// Why the calls inside the slot's version do not come back here, if they do not. Nothing is inside an empty slot.
     #[must_use]
-    pub fn bars_own_calls(&self) -> Option<Bar> {
-        match &self.version {
-            Some(version) if self.claim.is_none() && !version.admits_own_calls() => {
-                Some(Bar::RolledBack)
-            }
-            _ => self.bars_test_calls(),
+    pub fn bars_own_calls(&self) -> Option<ReturnBar> {
+        match (&self.claim, &self.version) {
+            (Some(_), _) => Some(ReturnBar::Claimed),
+            (None, Some(version)) if !version.admits_own_calls() => Some(ReturnBar::RolledBack),
+            (None, _) => None,
         }
     }
 }

@@ -3,8 +3,10 @@
 mod caller;
 mod commands;
 mod environments;
+mod explain;
 mod extract;
 mod history;
+mod moment;
 mod operations;
 mod receipt;
 mod tokens;
@@ -27,6 +29,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
             commands::delete
         ))
         .routes(routes!(history::list))
+        .routes(routes!(explain::explain))
         .routes(routes!(commands::register))
         .routes(routes!(commands::claim))
         .routes(routes!(commands::release))

@@ -100,7 +100,11 @@ fn member<T: DeserializeOwned>(name: &str, value: &RawValue) -> Result<T, Proble
     serde_json::from_str(value.get()).map_err(|error| malformed(name, &error))
 }
 
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+/// Reads one JSON object.
+///
+/// # Errors
+/// A problem document that names the member and quotes nothing.
+pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let first = body.iter().find(|byte| !byte.is_ascii_whitespace());
     if first != Some(&b'{') {
         return Err(Problem::new(

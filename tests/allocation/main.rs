@@ -5,14 +5,20 @@ use std::hint::black_box;
 
 use allocation_counter::measure;
 use jiff::Timestamp;
-use traffic_cop::domain::command::{Create, Flow, Register, SetWeight};
+use traffic_cop::domain::command::{AddOverride, Create, Flow, Register, SetWeight};
 use traffic_cop::domain::decision::{Bucket, Compiled, Reason, Request, decide};
 use traffic_cop::domain::ids::{InterfaceNumber, Revision};
 use traffic_cop::domain::slot::{BySlot, Slot};
+use traffic_cop::domain::test_calls::TestCalls;
 use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
 
 /// An environment whose blue slot is active and holds v1, and whose green slot holds v2 and takes `percent` of new calls.
 fn environment(percent: &str) -> Compiled {
+    environment_with(percent, [])
+}
+
+/// The same with these overrides, which lead to green and last a day from the epoch on.
+fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls>) -> Compiled {
     let context = Context {
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
@@ -48,6 +54,14 @@ fn environment(percent: &str) -> Compiled {
     if !weight.weight.is_zero() {
         commands.push(weight.into());
     }
+    commands.extend(overrides.into_iter().map(|calls| {
+        Command::from(AddOverride {
+            calls,
+            to: Slot::Green,
+            expires_in_minutes: 1440,
+            owner: "a tester".parse().unwrap(),
+        })
+    }));
     let mut environment: Option<Environment> = None;
     for command in &commands {
         match Environment::apply(environment.as_ref(), command, &context).unwrap() {
@@ -62,7 +76,7 @@ fn environment(percent: &str) -> Compiled {
     )
 }
 
-/// How often deciding the call allocates; checks on the way that the rule is the one meant.
+/// How often deciding a call with this id and version allocates.
 fn allocations(
     environment: &Compiled,
     conversation_id: &str,
@@ -74,12 +88,17 @@ fn allocations(
         flow_version,
         ..Request::default()
     };
+    allocations_for(environment, &request, rule)
+}
+
+/// How often deciding the call allocates; checks on the way that the rule is the one meant.
+fn allocations_for(environment: &Compiled, request: &Request<'_>, rule: Reason) -> u64 {
     let mut reason = None;
     let count = measure(|| {
         reason = Some(
             decide(
                 black_box(environment),
-                black_box(&request),
+                black_box(request),
                 || black_box(Timestamp::UNIX_EPOCH),
                 || Bucket::of(black_box(1 << 63)),
             )
@@ -129,6 +148,49 @@ fn no_decision_allocates() {
                 0,
                 "affinity: {id:.40?}, {version}"
             );
+        }
+    }
+}
+
+#[test]
+fn no_decision_allocates_for_the_numbers_of_a_call() {
+    let under_test = "+4930123456".parse().unwrap();
+    let environment = environment_with(
+        "5",
+        (0..30)
+            .map(|n| TestCalls::Ani(format!("+49{n}").parse().unwrap()))
+            .chain([TestCalls::Ani(under_test), TestCalls::Dnis(under_test)]),
+    );
+    let long = "1".repeat(10_000);
+    let others = ["", "+4930123457", "sip:anna@example.com", &long];
+    let spellings = [
+        "+4930123456",
+        "tel:+49 (30) 123-456",
+        "sip:+4930123456@trunk.example.com:5060;user=phone",
+    ];
+    let call = |ani, dnis, flow_version| Request {
+        conversation_id: "call-1",
+        flow_version,
+        ani,
+        dnis,
+    };
+    for version in ["", "v1", &long] {
+        let rule = match version {
+            "v1" => Reason::Affinity,
+            _ => Reason::Weighted,
+        };
+        for other in others {
+            let request = call(other, other, version);
+            assert_eq!(allocations_for(&environment, &request, rule), 0);
+            for number in spellings {
+                for request in [call(number, other, version), call(other, number, version)] {
+                    assert_eq!(
+                        allocations_for(&environment, &request, Reason::Override),
+                        0,
+                        "{number}"
+                    );
+                }
+            }
         }
     }
 }

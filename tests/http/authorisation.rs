@@ -20,7 +20,7 @@ const CALLERS: [&str; 8] = [
 
 /// What each caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
 /// "Here" is the environment of the path.
-const ROWS: [(&str, [&str; 8]); 21] = [
+const ROWS: [(&str, [&str; 8]); 22] = [
     //                                             nobody decide r.here r.else r.all  o.here o.all  admin
     (
         "POST /v1/environments/{environment}/decisions",
@@ -36,6 +36,10 @@ const ROWS: [(&str, [&str; 8]); 21] = [
     ),
     (
         "GET /v1/environments/{environment}/history",
+        ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+    ),
+    (
+        "POST /v1/environments/{environment}/explain",
         ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
     ),
     (

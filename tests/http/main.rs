@@ -16,6 +16,7 @@ mod description;
 mod edge;
 mod environments;
 mod framing;
+mod explain;
 mod history;
 mod oauth;
 mod operations;

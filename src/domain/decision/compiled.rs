@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use super::{Bucket, Request};
 use crate::domain::conversation::Conversation;
-use crate::domain::environment::{Bar, Environment, Salt};
-use crate::domain::ids::{EnvironmentName, InterfaceNumber, Revision};
+use crate::domain::environment::{Environment, ReturnBar, Salt, TestBar};
+use crate::domain::ids::{EnvironmentName, InterfaceNumber, Owner, Revision};
 use crate::domain::judge::evidence::ConversationHash;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::slot::{BySlot, Slot};
@@ -50,8 +50,9 @@ pub struct CompiledSlot {
 pub(super) struct CompiledOverride {
     pub(super) calls: TestCalls,
     pub(super) to: Slot,
+    pub(super) owner: Owner,
     pub(super) expires_at: Timestamp,
-    pub(super) bar: Option<Bar>,
+    pub(super) bar: Option<TestBar>,
 }
 
 /// A version that callers may name.
@@ -66,7 +67,7 @@ pub(super) struct KnownVersion {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place {
     /// In this slot, which may not take the calls inside it.
-    Held(Slot, Option<Bar>),
+    Held(Slot, Option<ReturnBar>),
     /// In none any more.
     Retired,
 }
@@ -134,7 +135,7 @@ impl Compiled {
             .peekable();
         leading.peek()?;
         let now = now();
-        leading.find(|one| one.expires_at > now).map(|one| one.to)
+        leading.find(|one| !one.has_expired(now)).map(|one| one.to)
     }
 
     /// The version that a caller names, if the environment remembers it. A caller that names none names no version.
@@ -160,7 +161,7 @@ impl Compiled {
     }
 
     /// The slot that takes a new call of this bucket.
-    pub(super) fn weighted(&self, bucket: Bucket) -> Slot {
+    pub(super) fn slot_of(&self, bucket: Bucket) -> Slot {
         if bucket.is_within(self.weight) {
             self.active.other()
         } else {
@@ -193,12 +194,17 @@ impl CompiledOverride {
             .map(|one| Self {
                 calls: one.calls,
                 to: one.to,
+                owner: one.owner.clone(),
                 expires_at: one.expires_at,
                 bar: environment.slots[one.to].bars_test_calls(),
             })
             .collect();
         all.sort_by_key(|one| one.calls);
         all.into()
+    }
+
+    pub(super) fn has_expired(&self, now: Timestamp) -> bool {
+        self.expires_at <= now
     }
 }
 

@@ -107,7 +107,15 @@ pub(super) async fn show(
     let name = environment_name(&name)?;
     let freshness = freshen(&listener).await?;
     let (revision, environment) = match at {
-        Some(at) => history::at(&listener, &name, &at).await?,
+        Some(at) => {
+            let moment = at.parse().map_err(|error| {
+                Problem::new(Kind::BadRequest, format!("parameter at: {error}"))
+            })?;
+            let past = history::at(&listener, &name, moment).await?;
+            let (revision, at) = (past.revision, past.committed_at);
+            let then = EnvironmentView::new(name, revision, &past.environment, at);
+            (revision, then)
+        }
         None => {
             let snapshot = listener.replica.snapshot();
             let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;

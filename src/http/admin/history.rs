@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::Caller;
 use super::environments::{environment_name, freshen, last_revision};
 use super::extract::{Path, Query};
+use super::moment::Moment;
 use super::view::EnvironmentView;
 use crate::domain::Environment;
 use crate::domain::access::Scope;
@@ -134,19 +135,28 @@ fn state(record: &Record) -> Option<Environment> {
         .state
 }
 
+/// An environment as it was.
+pub(super) struct Past {
+    /// The revision it had.
+    pub(super) revision: Revision,
+    /// Its state.
+    pub(super) environment: Environment,
+    /// When it came to be so.
+    pub(super) committed_at: Timestamp,
+}
+
 /// The environment as it was at a revision, or at a time.
 pub(super) async fn at(
     listener: &Listener,
     name: &EnvironmentName,
-    at: &str,
-) -> Result<(Revision, EnvironmentView), Problem> {
+    wanted: Moment,
+) -> Result<Past, Problem> {
     let not_found = || {
         Problem::new(
             Kind::RevisionNotFound,
             "the environment did not exist then, or the record is lost",
         )
     };
-    let wanted = Moment::parse(at)?;
     let mut walk = Walk::from_end(listener, name)?;
     for _ in 0..LONGEST_WALK {
         let record = walk.next().await?.ok_or_else(not_found)?;
@@ -154,55 +164,17 @@ pub(super) async fn at(
             let environment = state(&record)
                 .filter(|_| wanted.is_met(&record))
                 .ok_or_else(not_found)?;
-            let revision = record.change.revision;
-            return Ok((
-                revision,
-                EnvironmentView::new(name.clone(), revision, &environment, record.change.at),
-            ));
+            return Ok(Past {
+                revision: record.change.revision,
+                environment,
+                committed_at: record.change.at,
+            });
         }
     }
     Err(Problem::new(
         Kind::RevisionNotFound,
         format!("it is more than {LONGEST_WALK} changes ago; page through the history"),
     ))
-}
-
-/// A point in an environment's past.
-#[derive(Debug, Clone, Copy)]
-enum Moment {
-    Revision(Revision),
-    Time(Timestamp),
-}
-
-impl Moment {
-    fn parse(text: &str) -> Result<Self, Problem> {
-        if let Ok(number) = text.parse() {
-            return Ok(Self::Revision(Revision(number)));
-        }
-        let time = text.parse().map_err(|_| {
-            Problem::new(
-                Kind::BadRequest,
-                "parameter at: expected a revision, or a time such as 2026-01-31T12:00:00Z",
-            )
-        })?;
-        Ok(Self::Time(time))
-    }
-
-    /// Whether a walk back has come far enough with `record`.
-    fn is_reached(self, record: &Record) -> bool {
-        match self {
-            Self::Revision(revision) => record.change.revision <= revision,
-            Self::Time(time) => record.change.at <= time,
-        }
-    }
-
-    /// Whether `record`, the first one far enough back, is what was asked for.
-    fn is_met(self, record: &Record) -> bool {
-        match self {
-            Self::Revision(revision) => record.change.revision == revision,
-            Self::Time(_) => true,
-        }
-    }
 }
 
 /// A walk along the links between an environment's records, from the last to the first.

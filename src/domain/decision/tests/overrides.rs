@@ -8,20 +8,20 @@ use crate::domain::environment::Override;
 const TESTER: &str = "+4930123456";
 const HOTLINE: &str = "0800";
 
-fn noon() -> Timestamp {
+pub(super) fn noon() -> Timestamp {
     "2026-11-23T12:00:00Z".parse().unwrap()
 }
 
-fn ani(number: &str) -> TestCalls {
+pub(super) fn ani(number: &str) -> TestCalls {
     TestCalls::Ani(number.parse().unwrap())
 }
 
-fn dnis(number: &str) -> TestCalls {
+pub(super) fn dnis(number: &str) -> TestCalls {
     TestCalls::Dnis(number.parse().unwrap())
 }
 
 /// An override until one minute past noon.
-fn leading(calls: TestCalls, to: Slot) -> Override {
+pub(super) fn leading(calls: TestCalls, to: Slot) -> Override {
     Override {
         calls,
         to,

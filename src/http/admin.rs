@@ -5,6 +5,7 @@ mod commands;
 mod environments;
 mod extract;
 mod history;
+mod interfaces;
 mod operations;
 mod receipt;
 mod tokens;
@@ -36,6 +37,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(commands::weight))
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
+        .routes(routes!(interfaces::define, interfaces::remove))
+        .routes(routes!(commands::set_variables))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::rotate))
         .routes(routes!(tokens::revoke))

@@ -20,7 +20,7 @@ const CALLERS: [&str; 8] = [
 
 /// What each caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
 /// "Here" is the environment of the path.
-const ROWS: [(&str, [&str; 8]); 21] = [
+const ROWS: [(&str, [&str; 8]); 24] = [
     //                                             nobody decide r.here r.else r.all  o.here o.all  admin
     (
         "POST /v1/environments/{environment}/decisions",
@@ -99,6 +99,18 @@ const ROWS: [(&str, [&str; 8]); 21] = [
         ["401", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
+        "PUT /v1/environments/{environment}/interfaces/{number}",
+        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+    ),
+    (
+        "DELETE /v1/environments/{environment}/interfaces/{number}",
+        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+    ),
+    (
+        "PATCH /v1/environments/{environment}/variables",
+        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+    ),
+    (
         "GET /v1/replicas",
         ["401", "403", "403", "403", "ok", "403", "ok", "ok"],
     ),
@@ -137,7 +149,8 @@ async fn told(app: &TestApp, route: &str, token: Option<&String>) -> &'static st
     let (method, path) = route.split_once(' ').expect("method and path");
     let path = path
         .replace("{environment}", MAIN)
-        .replace("{id}", "0123456789abcdef");
+        .replace("{id}", "0123456789abcdef")
+        .replace("{number}", "1");
     let ask = if path.ends_with("/decisions") {
         app.decisions(method, &path)
     } else {

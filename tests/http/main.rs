@@ -17,6 +17,7 @@ mod edge;
 mod environments;
 mod framing;
 mod history;
+mod interfaces;
 mod operations;
 mod overrides;
 mod receipts;

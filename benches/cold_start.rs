@@ -166,7 +166,8 @@ fn next_record(place: usize, previous: Option<&Record>) -> anyhow::Result<Draft>
         },
         active: Slot::Blue,
         flow_version: "1.0".parse()?,
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber::NONE,
+        variables: None,
     });
     let at: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let context = Context {

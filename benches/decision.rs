@@ -8,6 +8,7 @@ use traffic_cop::domain::command::{Create, Flow, Register, SetWeight};
 use traffic_cop::domain::decision::{Bucket, Compiled, Reason, Request, decide};
 use traffic_cop::domain::environment::{MAX_OVERRIDES, Override, REMEMBERED_VERSIONS};
 use traffic_cop::domain::ids::{InterfaceNumber, Revision};
+use traffic_cop::domain::interface::{Interface, Variable, VariableType, VariableValue};
 use traffic_cop::domain::slot::{BySlot, Slot};
 use traffic_cop::domain::test_calls::TestCalls;
 use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
@@ -32,15 +33,18 @@ fn environment(percent: &str) -> Environment {
         },
         active: Slot::Blue,
         flow_version: "2026-11-22.1".parse().unwrap(),
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber(1),
+        variables: Some(interface()),
     };
     let release = |n: usize| Register {
         slot: None,
         flow_version: format!("2026-11-23.{n}").parse().unwrap(),
         interface: InterfaceNumber(1),
+        force_incompatible: false,
     };
     let weight = SetWeight {
         weight: percent.parse().unwrap(),
+        force_incompatible: false,
     };
     let commands = std::iter::once(Command::from(create))
         .chain((0..=REMEMBERED_VERSIONS).map(|n| release(n).into()))
@@ -68,6 +72,15 @@ fn tested(mut environment: Environment, calls: TestCalls) -> Environment {
         (1..MAX_OVERRIDES).map(|n| TestCalls::Ani(format!("+49301234{n}").parse().unwrap()));
     environment.overrides = others.chain([calls]).map(one).collect();
     environment
+}
+
+/// Eight variables, as many as a menu of some size needs.
+fn interface() -> Interface {
+    let variable = |n: usize| {
+        let name = format!("Menu_Option_{n}").parse().unwrap();
+        Variable::new(name, VariableType::Boolean, VariableValue::Boolean(true)).unwrap()
+    };
+    Interface::try_from((1..=8).map(variable).collect::<Vec<_>>()).unwrap()
 }
 
 fn compile(environment: &Environment) -> Compiled {

@@ -20,6 +20,7 @@ mod failure;
 mod flow;
 mod glance;
 mod history;
+mod interface;
 mod journal;
 mod json;
 mod moment;
@@ -32,8 +33,10 @@ mod slot;
 mod store;
 mod table;
 mod token;
+mod variables;
 mod weight;
 mod write;
+mod yaml;
 
 use std::process::ExitCode;
 
@@ -86,6 +89,12 @@ enum Verb {
     /// Flow versions.
     #[command(subcommand)]
     Flow(flow::Flow),
+    /// Interfaces: which variables the flows of an environment read.
+    #[command(subcommand)]
+    Interface(interface::Interface),
+    /// The values of those variables.
+    #[command(subcommand)]
+    Variables(variables::Variables),
     /// Make the candidate active: it takes every new call.
     Cutover(cutover::Cutover),
     /// Take new calls away from the version that should not have them. Doing it twice is doing it once.
@@ -143,6 +152,8 @@ impl Verb {
             Self::Env(env) => env.run(output).await,
             Self::Slot(slot) => slot.run(output).await,
             Self::Flow(flow) => flow.run(output).await,
+            Self::Interface(interface) => interface.run(output).await,
+            Self::Variables(variables) => variables.run(output).await,
             Self::Cutover(cutover) => cutover.run(output).await,
             Self::Rollback(rollback) => rollback.run(output).await,
             Self::Rollout(rollout) => rollout.run(output),

@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod decision;
 pub mod environment;
 pub mod ids;
+pub mod interface;
 pub mod judge;
 pub mod operation;
 pub mod phone_number;
@@ -105,4 +106,8 @@ pub enum Unchanged {
     AlreadyPaused,
     /// Abort of a rollout: it was aborted.
     AlreadyAborted,
+    /// Define an interface: its number stands for these variables.
+    SameInterface,
+    /// Set variables: they have these values.
+    SameVariables,
 }

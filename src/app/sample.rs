@@ -37,12 +37,14 @@ pub(super) async fn create_in_empty_store(
         },
         active: Slot::Blue,
         flow_version: "1.0".parse()?,
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber::NONE,
+        variables: None,
     };
     let register = Register {
         slot: None,
         flow_version: "2.0".parse()?,
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber::NONE,
+        force_incompatible: false,
     };
     let key = AggregateKey::Environment(NAME.parse()?);
     for (step, command) in [

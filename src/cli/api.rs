@@ -22,6 +22,8 @@ pub(super) struct Environment {
     pub(super) retired: Vec<Retired>,
     #[serde(default)]
     pub(super) overrides: Vec<Override>,
+    #[serde(default)]
+    pub(super) interfaces: Vec<Interface>,
     pub(super) fault: Option<String>,
     #[serde(default)]
     pub(super) stale: bool,
@@ -58,6 +60,28 @@ pub(super) struct FlowVersion {
     pub(super) rolled_back: bool,
     #[serde(default)]
     pub(super) admits_own_calls: bool,
+    /// An interface that its own is not compatible with.
+    pub(super) breaks: Option<u32>,
+}
+
+/// Which variables a flow version reads.
+#[derive(Debug, Deserialize)]
+pub(super) struct Interface {
+    pub(super) number: u32,
+    pub(super) variables: Vec<Variable>,
+    #[serde(default)]
+    pub(super) in_use: bool,
+}
+
+/// A variable.
+#[derive(Debug, Deserialize)]
+pub(super) struct Variable {
+    pub(super) name: String,
+    #[serde(rename = "type")]
+    pub(super) kind: String,
+    pub(super) default: Value,
+    /// What it holds now.
+    pub(super) value: Value,
 }
 
 /// What a slot is reserved for.

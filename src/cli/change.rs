@@ -1,5 +1,7 @@
 //! The one way in which commands change an environment.
 
+use std::borrow::Cow;
+
 use clap::Args;
 use http::Method;
 use serde_json::Value;
@@ -40,9 +42,9 @@ impl Target {
         if_match: Option<Revision>,
         output: Output,
     ) -> Result<(), Failure> {
-        let (method, action) = route(&command);
+        let (method, path) = route(&command);
         let mut segments = vec!["v1", "environments", self.environment.as_str()];
-        segments.extend(action);
+        segments.extend(path.split('/').filter(|segment| !segment.is_empty()));
         let mut url = client.url(&segments);
         let body = if method == Method::DELETE {
             url.query_pairs_mut()
@@ -99,32 +101,36 @@ async fn current_revision(
     Ok(Revision(environment.revision))
 }
 
-/// The method of a command, and the last parts of its path.
-fn route(command: &Command) -> (Method, &'static [&'static str]) {
-    let action: &[&str] = match command {
-        Command::Create(_) => return (Method::PUT, &[]),
-        Command::Delete(_) => return (Method::DELETE, &[]),
-        Command::Register(_) => &["register"],
-        Command::Claim(_) => &["claim"],
-        Command::Release(_) => &["release"],
-        Command::Rebind(_) => &["rebind"],
-        Command::Cutover(_) => &["cutover"],
-        Command::Rollback(_) => &["rollback"],
-        Command::SetWeight(_) => &["weight"],
-        Command::AddOverride(_) => &["add_override"],
-        Command::RemoveOverride(_) => &["remove_override"],
-        Command::StartRollout(_) => &["rollout"],
-        Command::PauseRollout(_) => &["rollout", "pause"],
-        Command::ResumeRollout(_) => &["rollout", "resume"],
-        Command::PromoteRollout(_) => &["rollout", "promote"],
-        Command::AbortRollout(_) => &["rollout", "abort"],
+/// The method of a command, and its path within the environment's.
+fn route(command: &Command) -> (Method, Cow<'static, str>) {
+    let interface = |number| Cow::from(format!("interfaces/{number}"));
+    let action = match command {
+        Command::Create(_) => return (Method::PUT, "".into()),
+        Command::Delete(_) => return (Method::DELETE, "".into()),
+        Command::DefineInterface(define) => return (Method::PUT, interface(define.number)),
+        Command::RemoveInterface(remove) => return (Method::DELETE, interface(remove.number)),
+        Command::SetVariables(_) => return (Method::PATCH, "variables".into()),
+        Command::Register(_) => "register",
+        Command::Claim(_) => "claim",
+        Command::Release(_) => "release",
+        Command::Rebind(_) => "rebind",
+        Command::Cutover(_) => "cutover",
+        Command::Rollback(_) => "rollback",
+        Command::SetWeight(_) => "weight",
+        Command::AddOverride(_) => "add_override",
+        Command::RemoveOverride(_) => "remove_override",
+        Command::StartRollout(_) => "rollout",
+        Command::PauseRollout(_) => "rollout/pause",
+        Command::ResumeRollout(_) => "rollout/resume",
+        Command::PromoteRollout(_) => "rollout/promote",
+        Command::AbortRollout(_) => "rollout/abort",
         // The controller's own, which no command line sends; a server would answer that there is no such resource.
-        Command::StepRollout(_) => &["rollout", "step"],
+        Command::StepRollout(_) => "rollout/step",
     };
-    (Method::POST, action)
+    (Method::POST, action.into())
 }
 
-/// The members of the command, and the reason beside them.
+/// The members of the command but for those in its path, and the reason beside them.
 fn body(command: &Command, reason: &Reason) -> Value {
     // A command is a tag with members of texts and numbers: always an object in an object.
     let tagged = serde_json::to_value(command).expect("a command as JSON");
@@ -133,6 +139,9 @@ fn body(command: &Command, reason: &Reason) -> Value {
         .and_then(Value::as_object)
         .cloned()
         .unwrap_or_default();
+    if let Command::DefineInterface(_) = command {
+        body.remove("number");
+    }
     body.insert("reason".to_owned(), Value::String(reason.to_string()));
     Value::Object(body)
 }

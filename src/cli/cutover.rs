@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::change::Change;
 use super::failure::Failure;
+use super::interface::ForceIncompatible;
 use super::output::Output;
 use crate::domain::command;
 use crate::domain::slot::Slot;
@@ -16,11 +17,16 @@ pub(super) struct Cutover {
     /// The slot to end up active, blue or green; the candidate if left out. Naming it makes a repeat harmless.
     #[arg(long, value_name = "SLOT")]
     to: Option<Slot>,
+    #[command(flatten)]
+    force: ForceIncompatible,
 }
 
 impl Cutover {
     pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
-        let cutover = command::Cutover { to: self.to };
+        let cutover = command::Cutover {
+            to: self.to,
+            force_incompatible: self.force.force_incompatible,
+        };
         self.change.execute(cutover.into(), output).await
     }
 }

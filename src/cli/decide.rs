@@ -3,14 +3,13 @@
 use clap::Args;
 use http::Method;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::api::Decision;
 use super::call::Call;
 use super::client::Client;
 use super::connection::{BaseUrl, HEADING, TokenArgs};
 use super::failure::Failure;
-use super::output::{Output, table};
+use super::output::{Output, cell, table};
 use crate::domain::ids::EnvironmentName;
 
 /// Arguments of `decide`.
@@ -88,13 +87,9 @@ fn describe(decision: &Decision) -> String {
         source,
         others,
     } = decision;
-    let others = others.iter().map(|(name, value)| {
-        let value = match value {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        [name.clone(), value]
-    });
+    let others = others
+        .iter()
+        .map(|(name, value)| [name.clone(), cell(value)]);
     format!(
         "{slot} takes this call: {active_flow_name} ({active_flow_id}), flow version {flow_version}\n\
          rule {reason}, revision {revision}, {source}\n\n{}",

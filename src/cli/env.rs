@@ -1,5 +1,7 @@
 //! `env create`, `env list`, `env show` and `env delete`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 use super::api::{Environment, Environments};
@@ -9,6 +11,7 @@ use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::flow::parse_flow;
 use super::glance;
+use super::interface::definition;
 use super::moment::Moment;
 use super::output::Output;
 use crate::domain::command;
@@ -47,6 +50,9 @@ pub(super) struct Create {
     /// Number of that version's interface; 0 is none.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     interface: u32,
+    /// File that says which variables that interface has, in YAML or JSON.
+    #[arg(long, value_name = "FILE", requires = "interface")]
+    interface_file: Option<PathBuf>,
 }
 
 /// Arguments of `env list`.
@@ -91,6 +97,7 @@ impl Env {
 
 impl Create {
     async fn run(self, output: Output) -> Result<(), Failure> {
+        let definition = self.interface_file.as_deref().map(definition::load);
         let create = command::Create {
             flows: BySlot {
                 blue: self.blue_flow,
@@ -99,6 +106,7 @@ impl Create {
             active: self.active,
             flow_version: self.flow_version,
             interface: InterfaceNumber(self.interface),
+            variables: definition.transpose()?,
         };
         self.target.execute(create.into(), output).await
     }

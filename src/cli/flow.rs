@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::change::Change;
 use super::failure::Failure;
+use super::interface::ForceIncompatible;
 use super::output::Output;
 use crate::domain::command;
 use crate::domain::ids::{InterfaceNumber, VersionLabel};
@@ -29,6 +30,8 @@ pub(super) struct Register {
     /// Number of the version's interface; 0 is none.
     #[arg(long, default_value_t = 0, value_name = "NUMBER")]
     interface: u32,
+    #[command(flatten)]
+    force: ForceIncompatible,
 }
 
 impl Flow {
@@ -38,6 +41,7 @@ impl Flow {
             slot: args.slot,
             flow_version: args.flow_version,
             interface: InterfaceNumber(args.interface),
+            force_incompatible: args.force.force_incompatible,
         };
         args.change.execute(register.into(), output).await
     }

@@ -193,12 +193,16 @@ fn calls_inside(slot: &SlotState) -> String {
 }
 
 fn interface(slot: &SlotState) -> String {
-    slot.flow_version
-        .as_ref()
-        .map_or_else(dash, |version| match version.interface {
+    slot.flow_version.as_ref().map_or_else(dash, |version| {
+        let number = match version.interface {
             0 => "none".to_owned(),
             number => number.to_string(),
-        })
+        };
+        match version.breaks {
+            Some(broken) => format!("{number}, incompatible with {broken}"),
+            None => number,
+        }
+    })
 }
 
 fn registered(slot: &SlotState) -> String {

@@ -7,6 +7,7 @@ use clap::ValueEnum;
 use comfy_table::{LineStyle, TableStyle};
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::Value;
 
 use super::client::Answer;
 use super::failure::Failure;
@@ -94,6 +95,14 @@ pub(super) fn table<const COLUMNS: usize>(
         "none".to_owned()
     } else {
         table.trim_fmt()
+    }
+}
+
+/// A value of a table's cell: a text without its quotes, anything else as JSON has it.
+pub(super) fn cell(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
     }
 }
 

@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::change::Change;
 use super::failure::Failure;
+use super::interface::ForceIncompatible;
 use super::output::Output;
 use crate::domain::command;
 use crate::domain::weight::Weight;
@@ -16,12 +17,15 @@ pub(super) struct SetWeight {
     /// Percent of new calls for the candidate, 0 to 100, at most two decimals.
     #[arg(value_name = "PERCENT")]
     weight: Weight,
+    #[command(flatten)]
+    force: ForceIncompatible,
 }
 
 impl SetWeight {
     pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
         let weight = command::SetWeight {
             weight: self.weight,
+            force_incompatible: self.force.force_incompatible,
         };
         self.change.execute(weight.into(), output).await
     }

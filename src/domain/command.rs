@@ -3,11 +3,16 @@
 //! One value from end to end: the CLI builds it, its members are the JSON body of the admin API's route of the same name
 //! (beside `reason`), and [`Environment::apply`](crate::domain::Aggregate::apply) takes it.
 
+mod assignments;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+pub use assignments::Assignments;
+
 use super::Action;
 use super::ids::{FlowId, FlowName, InterfaceNumber, Owner, VersionLabel};
+use super::interface::Interface;
 use super::rollout::Move;
 use super::rollout::command::{
     AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout, StepRollout,
@@ -40,6 +45,12 @@ pub enum Command {
     AddOverride(AddOverride),
     /// End such an override before its time.
     RemoveOverride(RemoveOverride),
+    /// Say which variables an interface has.
+    DefineInterface(DefineInterface),
+    /// Remove an interface that no flow version names.
+    RemoveInterface(RemoveInterface),
+    /// Give variables values.
+    SetVariables(SetVariables),
     /// Remove the environment.
     Delete(Delete),
     /// Start to ramp the candidate up by a plan.
@@ -69,6 +80,9 @@ impl Action for Command {
             Self::SetWeight(_) => "set_weight",
             Self::AddOverride(_) => "add_override",
             Self::RemoveOverride(_) => "remove_override",
+            Self::DefineInterface(_) => "define_interface",
+            Self::RemoveInterface(_) => "remove_interface",
+            Self::SetVariables(_) => "set_variables",
             Self::Delete(_) => "delete",
             Self::StartRollout(_) => "start_rollout",
             Self::PauseRollout(_) => "pause_rollout",
@@ -126,6 +140,9 @@ pub struct Create {
     /// The interface of that version; 0, none, if left out.
     #[serde(default)]
     pub interface: InterfaceNumber,
+    /// The variables of that interface, which nobody can have defined before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variables: Option<Interface>,
 }
 
 fn blue() -> Slot {
@@ -144,6 +161,14 @@ pub struct Register {
     /// The version's interface; 0, none, if left out.
     #[serde(default)]
     pub interface: InterfaceNumber,
+    /// Whether it may lack variables, or change their types, that the interface in the active slot has. The reason should say
+    /// why.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force_incompatible: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Reserve a slot for a flow version about to be published. A claimed slot is no target for calls until that version is
@@ -197,6 +222,10 @@ pub struct Cutover {
     /// The slot to end up active; the candidate if left out. Naming it makes a repeat harmless.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Slot>,
+    /// Whether the candidate's version may lack variables, or change their types, that the interface in the active slot has. The
+    /// reason should say why.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force_incompatible: bool,
 }
 
 /// Take new calls away from the candidate; or, if it has none, go back to the version that was active before.
@@ -214,6 +243,37 @@ pub struct Rollback {
 pub struct SetWeight {
     /// Percent, 0 to 100, at most two decimals.
     pub weight: Weight,
+    /// Whether the candidate's version may lack variables, or change their types, that the interface in the active slot has. The
+    /// reason should say why.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force_incompatible: bool,
+}
+
+/// Say which variables an interface has. Once a flow version names it, it stays as it is: then define the next number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DefineInterface {
+    /// Its number, from 1.
+    pub number: InterfaceNumber,
+    /// Its variables.
+    pub variables: Interface,
+}
+
+/// Remove an interface that no flow version names, be it in a slot or among the retired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveInterface {
+    /// Its number.
+    pub number: InterfaceNumber,
+}
+
+/// Give variables values. Those that are not named keep theirs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetVariables {
+    /// Each variable's value, or null for its default. Some interface of the environment has to declare the variable, with a
+    /// type that the value is of; a text also stands for the number or truth value that it spells.
+    pub values: Assignments,
 }
 
 /// Send a tester's calls to one slot for a while, whatever the weight. Takes the place of an override for the same calls.
@@ -267,6 +327,9 @@ commands!(
     SetWeight,
     AddOverride,
     RemoveOverride,
+    DefineInterface,
+    RemoveInterface,
+    SetVariables,
     Delete,
     StartRollout,
     PauseRollout,

@@ -7,6 +7,7 @@
 
 mod compiled;
 mod explain;
+mod interfaces;
 #[cfg(test)]
 mod tests;
 
@@ -74,7 +75,7 @@ pub struct Decision {
     pub reason: Reason,
     /// Whether the environment remembers the version that the caller named; an absent one counts as known.
     pub flow_version_known: bool,
-    /// The interface of that version; 0 if there is none.
+    /// The interface of that version; 0 if it has none that is defined.
     pub interface: InterfaceNumber,
     /// The conversation, if the two versions share new calls at this revision: then the decision is evidence, an exposure.
     /// `None` at 0 and 100 %, and for a call without an id.
@@ -86,6 +87,24 @@ impl Decision {
     #[must_use]
     pub fn is_randomised(&self) -> bool {
         self.reason == Reason::Weighted
+    }
+}
+
+/// What is known of a caller from the version that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// Whether the environment remembers that version; an absent one counts as known.
+    pub flow_version_known: bool,
+    /// The interface of that version; 0 if it has none that is defined.
+    pub interface: InterfaceNumber,
+}
+
+impl Caller {
+    fn new(flow_version: &str, version: Option<&KnownVersion>) -> Self {
+        Self {
+            flow_version_known: flow_version.is_empty() || version.is_some(),
+            interface: version.map_or(InterfaceNumber::NONE, |version| version.interface),
+        }
     }
 }
 
@@ -117,11 +136,12 @@ pub fn decide(
         let bucket = conversation.map_or_else(draw, |id| environment.bucket(&id));
         (environment.slot_of(bucket), Reason::Weighted)
     };
+    let caller = Caller::new(request.flow_version, version);
     Decision {
         slot,
         reason,
-        flow_version_known: request.flow_version.is_empty() || version.is_some(),
-        interface: version.map_or(InterfaceNumber(0), |version| version.interface),
+        flow_version_known: caller.flow_version_known,
+        interface: caller.interface,
         exposed: conversation.and_then(|id| environment.exposed(&id)),
     }
 }

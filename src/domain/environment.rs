@@ -1,6 +1,7 @@
 //! The environment: two slots, which of them is active, and the share of new calls that goes to the other.
 
 mod commands;
+mod interfaces;
 mod overrides;
 mod ramp;
 #[cfg(test)]
@@ -8,12 +9,13 @@ pub(crate) mod strategy;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::Timestamp;
 
 use super::command::Flow;
-use super::ids::{InterfaceNumber, Owner, VersionLabel};
+use super::ids::{InterfaceNumber, Owner, VariableName, VersionLabel};
+use super::interface::{Interface, VariableValue};
 use super::rollout::Rollout;
 use super::slot::{BySlot, Slot};
 use super::test_calls::TestCalls;
@@ -51,6 +53,10 @@ pub struct Environment {
     pub overrides: Vec<Override>,
     /// The rollout under way, or the last one of the version that it was about.
     pub rollout: Option<Box<Rollout>>,
+    /// The interfaces that versions can name.
+    pub interfaces: BTreeMap<InterfaceNumber, Interface>,
+    /// The values of variables that do not have their default.
+    pub values: BTreeMap<VariableName, VariableValue>,
 }
 
 /// What is known of a slot.
@@ -77,6 +83,8 @@ pub struct FlowVersion {
     pub registered_at: Timestamp,
     /// Whether it was rolled back.
     pub standing: Standing,
+    /// An interface that its own is not compatible with, which somebody knew and wanted all the same.
+    pub breaks: Option<InterfaceNumber>,
 }
 
 /// Whether a version was rolled back, and what that means for calls that are inside it.
@@ -242,17 +250,19 @@ impl Environment {
     /// The interface of the version called `label`, in a slot or retired, if the environment remembers it.
     #[must_use]
     pub fn interface_of(&self, label: &str) -> Option<InterfaceNumber> {
+        self.versions()
+            .find_map(|(known, interface)| (known.as_str() == label).then_some(interface))
+    }
+
+    /// The label and the interface of every version that a slot holds, and then of every retired one.
+    fn versions(&self) -> impl Iterator<Item = (&VersionLabel, InterfaceNumber)> {
         let held = self
             .slots
             .iter()
             .filter_map(|(_, slot)| slot.version.as_ref());
+        let retired = self.retired.iter();
         held.map(|version| (&version.label, version.interface))
-            .chain(
-                self.retired
-                    .iter()
-                    .map(|version| (&version.label, version.interface)),
-            )
-            .find_map(|(known, interface)| (known.as_str() == label).then_some(interface))
+            .chain(retired.map(|version| (&version.label, version.interface)))
     }
 
     /// What is wrong between the members, if anything is: a state read from outside is checked with this before any call is

@@ -118,6 +118,41 @@ text_type! {
     |text| is_line(text, 64)
 }
 
+/// Names that a variable cannot have, in lower case: the members that every decision's answer has anyway. It may look like a
+/// list that will grow; but then a state that uses the new name would not read any more, so members that are added to answers
+/// start with [`RESERVED_PREFIX`] instead.
+const RESERVED_NAMES: [&str; 10] = [
+    "active_flow_id",
+    "active_flow_name",
+    "flow_version",
+    "flow_version_known",
+    "reason",
+    "revision",
+    "schema_version",
+    "slot",
+    "source",
+    "traffic_weight",
+];
+/// How the names of our own future members start, in lower case.
+const RESERVED_PREFIX: &str = "tc_";
+
+/// Reserved names are compared without regard to case: a flow's author would take `reason` and `Reason` for one.
+fn is_reserved(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with(RESERVED_PREFIX) || RESERVED_NAMES.contains(&name.as_str())
+}
+
+text_type! {
+    /// Name of a variable of an interface: a member of the answers to flows, beside those of every answer.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", example = "Callback_Offered")]
+    VariableName, "variable name",
+    "1 to 64 ASCII letters, digits or '_', the first no digit; neither TC_ in front nor a member of every answer, such as Slot",
+    |text| text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+        && !is_reserved(text)
+}
+
 text_type! {
     /// Why a change was made, in the words of who made it. Kept in the journal for ever.
     #[schema(min_length = 1, max_length = 500, pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,498}[^\s\x00-\x1f\x7f])?$", example = "release 2026-11-23")]
@@ -236,6 +271,11 @@ impl FromStr for AggregateKey {
 #[schema(example = 0)]
 pub struct InterfaceNumber(pub u32);
 
+impl InterfaceNumber {
+    /// No interface, and so no variables.
+    pub const NONE: Self = Self(0);
+}
+
 impl fmt::Display for InterfaceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
@@ -265,6 +305,37 @@ mod tests {
             &"x".repeat(65),
         ] {
             assert!(bad.parse::<EnvironmentName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn variable_names_follow_their_grammar() {
+        for good in [
+            "Callback_Offered",
+            "x",
+            "_",
+            "_1",
+            "tc",
+            "TCP_Port",
+            "Slots",
+            &"x".repeat(64),
+        ] {
+            assert_eq!(good.parse::<VariableName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "1x",
+            "a-b",
+            "a.b",
+            "a b",
+            "Größe",
+            "a\0",
+            &"x".repeat(65),
+        ] {
+            assert!(bad.parse::<VariableName>().is_err(), "{bad:?}");
+        }
+        for reserved in ["Slot", "slot", "FLOW_VERSION", "TC_", "tc_region", "Tc_x"] {
+            assert!(reserved.parse::<VariableName>().is_err(), "{reserved:?}");
         }
     }
 

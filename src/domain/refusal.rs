@@ -1,9 +1,13 @@
 //! Why a command is refused, and what to do instead.
 
+use std::collections::BTreeSet;
+use std::fmt;
+
 use jiff::Timestamp;
 
 use super::environment::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
-use super::ids::VersionLabel;
+use super::ids::{InterfaceNumber, VariableName, VersionLabel};
+use super::interface::{Break, MAX_TEXT_BYTES, MAX_VARIABLES, VariableType};
 use super::slot::Slot;
 
 /// The most environments one deployment holds.
@@ -92,6 +96,40 @@ pub enum Refusal {
     /// Nothing can be rolled back to.
     #[error(transparent)]
     NoRollbackTarget(RollbackObstacle),
+    /// The number stands for "none".
+    #[error("interface 0 stands for none and has no variables; number interfaces from 1")]
+    InterfaceZero,
+    /// A version cannot name an interface that nobody has defined.
+    #[error("interface {0} is not defined in this environment; define it first")]
+    InterfaceUndefined(InterfaceNumber),
+    /// There is no such interface to remove.
+    #[error("this environment has no interface {0}")]
+    InterfaceMissing(InterfaceNumber),
+    /// A version was written for the interface as it is.
+    #[error(
+        "interface {number} is that of flow version {flow_version}, so it stays as it is; define another number instead"
+    )]
+    InterfaceInUse {
+        /// The interface.
+        number: InterfaceNumber,
+        /// A version that names it.
+        flow_version: VersionLabel,
+    },
+    /// More variables than an interface may have.
+    #[error("an interface has at most {MAX_VARIABLES} variables")]
+    TooManyVariables,
+    /// A text that is too long to keep.
+    #[error("the text for variable {0} is too long; at most {MAX_TEXT_BYTES} bytes are allowed")]
+    TextTooLong(VariableName),
+    /// Variables that no interface declares.
+    #[error("no interface of this environment has {}; define one that does first", variables(.0))]
+    UndeclaredVariables(Vec<VariableName>),
+    /// Values of types that no interface declares for their variables.
+    #[error("{}", join(.0, ", "))]
+    MistypedValues(Vec<MistypedValue>),
+    /// Flows would miss variables.
+    #[error(transparent)]
+    IncompatibleInterface(Incompatibility),
     /// A token of this name or text exists.
     #[error("a token of this name or text exists; revoke it first, or choose another")]
     TokenExists,
@@ -119,6 +157,58 @@ pub enum Refusal {
     /// The token would have expired before it was made.
     #[error("the expiry {0} has passed; name a later time")]
     ExpiryPassed(Timestamp),
+}
+
+/// A value that its variable cannot hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MistypedValue {
+    /// The variable.
+    pub variable: VariableName,
+    /// The types it is declared with.
+    pub declared: BTreeSet<VariableType>,
+}
+
+impl fmt::Display for MistypedValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let declared = join(&self.declared, " or ");
+        write!(
+            f,
+            "the value of variable {} has to be of type {declared}",
+            self.variable
+        )
+    }
+}
+
+/// What flows written for the interface in the slot that holds the calls would miss.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "interface {offered} is not compatible with interface {held} of the version in slot {slot}, which holds the calls: {}; define \
+     one that only adds, say force_incompatible, or, to go back, roll back",
+    join(breaks, ", ")
+)]
+pub struct Incompatibility {
+    /// The slot that holds the calls.
+    pub slot: Slot,
+    /// The interface of the version in it.
+    pub held: InterfaceNumber,
+    /// The interface of the version that should get calls.
+    pub offered: InterfaceNumber,
+    /// Every variable that is gone or has changed its type.
+    pub breaks: Vec<Break>,
+}
+
+fn join(items: impl IntoIterator<Item: fmt::Display>, separator: &str) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| item.to_string()).collect();
+    items.join(separator)
+}
+
+fn variables(names: &[VariableName]) -> String {
+    let noun = if names.len() == 1 {
+        "variable"
+    } else {
+        "variables"
+    };
+    format!("{noun} {}", join(names, ", "))
 }
 
 /// What the other slot holds that a rollback cannot return to.

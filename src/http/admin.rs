@@ -6,6 +6,7 @@ mod environments;
 mod explain;
 mod extract;
 mod history;
+mod interfaces;
 mod moment;
 mod operations;
 mod receipt;
@@ -39,6 +40,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(commands::weight))
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
+        .routes(routes!(interfaces::define, interfaces::remove))
+        .routes(routes!(commands::set_variables))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::rotate))
         .routes(routes!(tokens::revoke))

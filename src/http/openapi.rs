@@ -30,6 +30,7 @@ use super::{Listener, decisions, oauth};
     tags(
         (name = "decisions", description = "Asked by Genesys Cloud for every call"),
         (name = "environments", description = "What callers get, and changing it"),
+        (name = "interfaces", description = "Which variables flows read"),
         (name = "access", description = "Tokens"),
         (name = "operations", description = "Replicas and the journal"),
     )

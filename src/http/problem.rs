@@ -8,7 +8,7 @@ mod kind;
 use axum::response::{IntoResponse, Response};
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 pub use kind::Kind;
@@ -17,6 +17,7 @@ use super::NO_STORE;
 use crate::access::Unauthenticated;
 use crate::control::WriteError;
 use crate::domain::Refusal;
+use crate::domain::refusal::Incompatibility;
 use crate::replica::CatchUpError;
 use crate::store::StoreError;
 
@@ -173,9 +174,17 @@ impl From<Refusal> for Problem {
                 Kind::AlreadyExists
             }
             Refusal::NoRollbackTarget(_) => Kind::NoRollbackTarget,
+            Refusal::InterfaceMissing(_) => Kind::InterfaceNotFound,
+            Refusal::IncompatibleInterface(incompatibility) => {
+                let problem = Self::new(Kind::IncompatibleInterface, refusal.to_string());
+                return problem.with("variables", missed(incompatibility));
+            }
             Refusal::SameFlowTwice(_)
             | Refusal::ClaimLength
             | Refusal::OverrideLength
+            | Refusal::InterfaceZero
+            | Refusal::TooManyVariables
+            | Refusal::TextTooLong(_)
             | Refusal::NoScope
             | Refusal::NameReserved
             | Refusal::ExpiryPassed(_) => Kind::BadRequest,
@@ -190,10 +199,27 @@ impl From<Refusal> for Problem {
             | Refusal::SlotNotDrained { .. }
             | Refusal::RolloutUnderWay
             | Refusal::Rollout(_)
-            | Refusal::NotClaimed(_) => Kind::Refused,
+            | Refusal::NotClaimed(_)
+            | Refusal::InterfaceUndefined(_)
+            | Refusal::InterfaceInUse { .. }
+            | Refusal::UndeclaredVariables(_)
+            | Refusal::MistypedValues(_) => Kind::Refused,
         };
         Self::new(kind, refusal.to_string())
     }
+}
+
+/// Each variable that flows would miss, for programs: its type, and its type now, null if it is gone.
+fn missed(incompatibility: &Incompatibility) -> Vec<Value> {
+    let breaks = incompatibility.breaks.iter();
+    let missed = breaks.map(|missed| {
+        json!({
+            "variable": missed.variable.as_str(),
+            "was": missed.was.to_string(),
+            "is": missed.is.map(|is| is.to_string()),
+        })
+    });
+    missed.collect()
 }
 
 impl From<WriteError> for Problem {

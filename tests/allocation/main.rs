@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use traffic_cop::domain::command::{AddOverride, Create, Flow, Register, SetWeight};
 use traffic_cop::domain::decision::{Bucket, Compiled, Reason, Request, decide};
 use traffic_cop::domain::ids::{InterfaceNumber, Revision};
+use traffic_cop::domain::interface::{Interface, Variable, VariableType, VariableValue};
 use traffic_cop::domain::slot::{BySlot, Slot};
 use traffic_cop::domain::test_calls::TestCalls;
 use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
@@ -38,18 +39,21 @@ fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls
             },
             active: Slot::Blue,
             flow_version: "v1".parse().unwrap(),
-            interface: InterfaceNumber(0),
+            interface: InterfaceNumber(1),
+            variables: Some(interface()),
         }
         .into(),
         Register {
             slot: None,
             flow_version: "v2".parse().unwrap(),
             interface: InterfaceNumber(1),
+            force_incompatible: false,
         }
         .into(),
     ];
     let weight = SetWeight {
         weight: percent.parse().unwrap(),
+        force_incompatible: false,
     };
     if !weight.weight.is_zero() {
         commands.push(weight.into());
@@ -76,7 +80,14 @@ fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls
     )
 }
 
-/// How often deciding a call with this id and version allocates.
+fn interface() -> Interface {
+    let name = "Callback_Offered".parse().unwrap();
+    let variable =
+        Variable::new(name, VariableType::Boolean, VariableValue::Boolean(true)).unwrap();
+    Interface::try_from(vec![variable]).unwrap()
+}
+
+/// How often deciding the call allocates; checks on the way that the rule is the one meant.
 fn allocations(
     environment: &Compiled,
     conversation_id: &str,

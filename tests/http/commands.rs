@@ -43,6 +43,7 @@ async fn an_environment_is_created_once() {
         "candidate": "green",
         "environment": "Main_IVR",
         "fault": null,
+        "interfaces": [],
         "overrides": [],
         "previously_active": null,
         "retired": [],
@@ -56,6 +57,7 @@ async fn an_environment_is_created_once() {
             },
             "flow_version": {
               "admits_own_calls": true,
+              "breaks": null,
               "interface": 0,
               "label": "v1",
               "registered_at": "2026-01-05T08:00:00Z",
@@ -77,6 +79,7 @@ async fn an_environment_is_created_once() {
             "status": "empty"
           }
         },
+        "values": {},
         "weight": 0
       }
     }
@@ -194,25 +197,33 @@ async fn environments_that_make_no_sense_are_not_created() {
 async fn registering_a_version_shows_it_in_the_candidate() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
+    app.define_interface(MAIN, 3, json!([])).await;
 
     assert_snapshot!(app.ask(MAIN, "register", json!({ "flow_version": "v2", "interface": 3 })).await, @r#"
     200 OK
-    etag: "2"
+    etag: "3"
     {
       "because": null,
       "notice": null,
       "outcome": "committed",
-      "revision": 2,
-      "sequence": 2,
+      "revision": 3,
+      "sequence": 3,
       "state": {
         "active": "blue",
         "candidate": "green",
         "environment": "Main_IVR",
         "fault": null,
+        "interfaces": [
+          {
+            "in_use": true,
+            "number": 3,
+            "variables": []
+          }
+        ],
         "overrides": [],
         "previously_active": null,
         "retired": [],
-        "revision": 2,
+        "revision": 3,
         "slots": {
           "blue": {
             "claim": null,
@@ -222,6 +233,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
             },
             "flow_version": {
               "admits_own_calls": true,
+              "breaks": null,
               "interface": 0,
               "label": "v1",
               "registered_at": "2026-01-05T08:00:00Z",
@@ -239,6 +251,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
             },
             "flow_version": {
               "admits_own_calls": true,
+              "breaks": null,
               "interface": 3,
               "label": "v2",
               "registered_at": "2026-01-05T08:00:00Z",
@@ -249,6 +262,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
             "status": "version"
           }
         },
+        "values": {},
         "weight": 0
       }
     }

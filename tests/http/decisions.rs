@@ -239,6 +239,8 @@ async fn an_unknown_flow_version_is_no_error() {
 async fn the_interface_asked_for_wins_over_that_of_the_callers_version() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
+    app.define_interface(MAIN, 3, json!([])).await;
+    app.define_interface(MAIN, 4, json!([])).await;
     app.ask(
         MAIN,
         "register",
@@ -276,7 +278,7 @@ async fn the_interface_asked_for_wins_over_that_of_the_callers_version() {
     assert_eq!(
         schema("?interface=77", "v2").await,
         3,
-        "nobody has declared 77"
+        "nobody has defined 77"
     );
 }
 

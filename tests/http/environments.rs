@@ -40,6 +40,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
       "candidate": "blue",
       "environment": "Main_IVR",
       "fault": null,
+      "interfaces": [],
       "overrides": [],
       "previously_active": null,
       "retired": [
@@ -58,6 +59,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
           },
           "flow_version": {
             "admits_own_calls": true,
+            "breaks": null,
             "interface": 0,
             "label": "v3",
             "registered_at": "2026-01-05T08:01:00Z",
@@ -75,6 +77,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
           },
           "flow_version": {
             "admits_own_calls": true,
+            "breaks": null,
             "interface": 0,
             "label": "v2",
             "registered_at": "2026-01-05T08:00:00Z",
@@ -86,6 +89,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
         }
       },
       "stale": false,
+      "values": {},
       "weight": 0
     }
     "#);
@@ -164,6 +168,7 @@ async fn a_list_holds_what_the_token_may_read_in_the_order_of_names() {
           "candidate": "green",
           "environment": "b",
           "fault": null,
+          "interfaces": [],
           "overrides": [],
           "previously_active": null,
           "retired": [],
@@ -177,6 +182,7 @@ async fn a_list_holds_what_the_token_may_read_in_the_order_of_names() {
               },
               "flow_version": {
                 "admits_own_calls": true,
+                "breaks": null,
                 "interface": 0,
                 "label": "v1",
                 "registered_at": "2026-01-05T08:00:00Z",
@@ -198,6 +204,7 @@ async fn a_list_holds_what_the_token_may_read_in_the_order_of_names() {
               "status": "empty"
             }
           },
+          "values": {},
           "weight": 0
         }
       ],

@@ -180,6 +180,31 @@ impl TestApp {
             .ok()
     }
 
+    /// Says which variables interface `number` has.
+    pub(crate) async fn define_interface(
+        &self,
+        name: &str,
+        number: u32,
+        variables: Value,
+    ) -> Answer {
+        let path = format!("/v1/environments/{name}/interfaces/{number}");
+        self.admin("PUT", &path)
+            .if_match("*")
+            .json(&because(json!({ "variables": variables })))
+            .send()
+            .await
+            .ok()
+    }
+
+    /// Gives variables these values, whatever comes of it.
+    pub(crate) async fn set_variables(&self, name: &str, values: Value) -> Answer {
+        self.admin("PATCH", &format!("/v1/environments/{name}/variables"))
+            .if_match("*")
+            .json(&because(json!({ "values": values })))
+            .send()
+            .await
+    }
+
     pub(crate) async fn cut_over(&self, name: &str) -> Answer {
         self.ask(name, "cutover", json!({})).await.ok()
     }

@@ -18,10 +18,11 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 use traffic_cop::domain::access::{Access, AccessCommand, Grant, Reach, Scope, TokenHash};
 use traffic_cop::domain::command::{
-    AddOverride, Claim, Command, Rebind, Register, Release, Rollback,
+    AddOverride, Claim, Command, DefineInterface, Rebind, Register, Release, Rollback, SetVariables,
 };
 use traffic_cop::domain::environment::{Environment, FlowVersion, Override, SlotState, Standing};
 use traffic_cop::domain::ids::{AggregateKey, InterfaceNumber, Revision, Sequence};
+use traffic_cop::domain::interface::Interface;
 use traffic_cop::domain::operation::{Digest128, Operation, Operations};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::test_calls::TestCalls;
@@ -171,7 +172,28 @@ fn tell_environment(environment: &Environment) -> Value {
     if !environment.overrides.is_empty() {
         told["overrides"] = environment.overrides.iter().map(tell_override).collect();
     }
+    if !environment.interfaces.is_empty() {
+        let interfaces = environment.interfaces.iter();
+        told["interfaces"] = interfaces
+            .map(|(number, interface)| json!([number.0, tell_interface(interface)]))
+            .collect();
+    }
+    if !environment.values.is_empty() {
+        told["values"] = json!(environment.values);
+    }
     told
+}
+
+fn tell_interface(interface: &Interface) -> Value {
+    let variables = interface.variables().iter();
+    let told = variables.map(|variable| {
+        json!([
+            variable.name().as_str(),
+            variable.kind().to_string(),
+            variable.default_value(),
+        ])
+    });
+    told.collect()
 }
 
 fn tell_override(one: &Override) -> Value {
@@ -190,7 +212,7 @@ fn tell_override(one: &Override) -> Value {
 
 fn tell_slot(slot: &SlotState) -> Value {
     let version = |version: &FlowVersion| {
-        json!({
+        let mut told = json!({
             "label": version.label.as_str(),
             "interface": version.interface.0,
             "registered_at": version.registered_at.to_string(),
@@ -199,7 +221,11 @@ fn tell_slot(slot: &SlotState) -> Value {
                 Standing::RolledBack { keep_calls: false } => "rolled back",
                 Standing::RolledBack { keep_calls: true } => "rolled back, keeps its calls",
             },
-        })
+        });
+        if let Some(broken) = version.breaks {
+            told["breaks"] = broken.0.into();
+        }
+        told
     };
     let claim = slot.claim.as_ref();
     json!({
@@ -283,7 +309,7 @@ fn shapes() -> Vec<Shape> {
         }
         .into(),
     );
-    then("environment-registered", register("v2", 3));
+    then("environment-registered", register("v2", 0));
     then("environment-weighted", commands::weight("33.33"));
     then("environment-rolled-back", commands::rollback());
     then("environment-cut-over", commands::cutover());
@@ -293,7 +319,7 @@ fn shapes() -> Vec<Shape> {
     );
     then(
         "environment-another-version",
-        register("Größe \"2.0\" <ß>\u{1f6a6}", 4_294_967_295),
+        register("Größe \"2.0\" <ß>\u{1f6a6}", 0),
     );
     then(
         "environment-rebound",
@@ -304,7 +330,7 @@ fn shapes() -> Vec<Shape> {
         .into(),
     );
     for n in 10..=27 {
-        then("environment-many-retired", register(&format!("v{n}"), n));
+        then("environment-many-retired", register(&format!("v{n}"), 0));
     }
     then("environment-deleted", commands::delete());
     then("environment-created-again", commands::create());
@@ -319,6 +345,32 @@ fn shapes() -> Vec<Shape> {
         "environment-with-overrides",
         add_override(dnis("0800"), 1, "night shift"),
     );
+    let mut history = History::<Environment>::new("environment/Variable_IVR", tell_environment);
+    let mut then = |name: &str, command: Command| shapes.push(history.then(name, &command));
+    then("environment-to-have-variables", commands::create());
+    let types = [
+        json!({"name": "Closed", "type": "boolean", "default": false}),
+        json!({"name": "Prompt", "type": "string", "default": "Größe \"2.0\" <ß>\u{1f6a6}"}),
+        json!({"name": "Rate", "type": "number", "default": 0.1}),
+        json!({"name": "Retries", "type": "integer", "default": -9_007_199_254_740_991_i64}),
+    ];
+    let more = |added: Value| types.iter().cloned().chain([added]).collect();
+    then(
+        "environment-with-an-interface",
+        define(1, types.iter().cloned().collect()),
+    );
+    let added = json!({"name": "_added", "type": "string", "default": ""});
+    then("environment-with-an-addition", define(7, more(added)));
+    let retyped =
+        json!({"name": "_added", "type": "integer", "default": 9_007_199_254_740_991_i64});
+    then("environment-with-another-type", define(8, more(retyped)));
+    then("environment-of-an-interface", register("v2", 1));
+    then("environment-moved-to-an-interface", commands::cutover());
+    then("environment-of-a-broken-interface", register("v3", 0));
+    let values =
+        json!({"Closed": true, "Prompt": "\u{0}\n", "Rate": 1e-7, "Retries": 0, "_added": "x"});
+    let values = serde_json::from_value(values).expect("values of variables");
+    then("environment-with-values", SetVariables { values }.into());
     let mut history = History::<Access>::new("access", tell_access);
     let mut then = |name: &str, command: AccessCommand| shapes.push(history.then(name, &command));
     then(
@@ -394,12 +446,22 @@ fn claim(label: &str) -> Command {
     .into()
 }
 
+/// The variables of interface `number`, of which the additions to an earlier one are stored.
+fn define(number: u32, variables: Value) -> Command {
+    DefineInterface {
+        number: InterfaceNumber(number),
+        variables: serde_json::from_value(variables).expect("an interface"),
+    }
+    .into()
+}
+
 fn register(label: &str, interface: u32) -> Command {
     let flow_version = label.parse().expect("a label");
     Register {
         slot: None,
         flow_version,
         interface: InterfaceNumber(interface),
+        force_incompatible: true,
     }
     .into()
 }

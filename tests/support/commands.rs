@@ -5,9 +5,11 @@ use proptest::prelude::{Just, Strategy, any};
 use proptest::prop_oneof;
 use traffic_cop::domain::access::{AccessCommand, Grant, TokenHash};
 use traffic_cop::domain::command::{
-    Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release, Rollback, SetWeight,
+    Claim, Command, Create, Cutover, DefineInterface, Delete, Flow, Rebind, Register, Release,
+    RemoveInterface, Rollback, SetVariables, SetWeight,
 };
 use traffic_cop::domain::ids::InterfaceNumber;
+use traffic_cop::domain::interface::{Interface, Variable, VariableType, VariableValue};
 use traffic_cop::domain::slot::{BySlot, Slot};
 use traffic_cop::domain::weight::Weight;
 
@@ -27,7 +29,8 @@ pub(crate) fn create() -> Command {
         },
         active: Slot::Blue,
         flow_version: "v1".parse().expect("a label"),
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber::NONE,
+        variables: None,
     }
     .into()
 }
@@ -37,17 +40,22 @@ pub(crate) fn register(label: &str) -> Command {
     Register {
         slot: None,
         flow_version: label.parse().expect("a label"),
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber::NONE,
+        force_incompatible: false,
     }
     .into()
 }
 
 pub(crate) fn cutover() -> Command {
-    Cutover { to: None }.into()
+    Cutover::default().into()
 }
 
 pub(crate) fn cutover_to(slot: Slot) -> Command {
-    Cutover { to: Some(slot) }.into()
+    Cutover {
+        to: Some(slot),
+        ..Cutover::default()
+    }
+    .into()
 }
 
 pub(crate) fn rollback() -> Command {
@@ -57,12 +65,27 @@ pub(crate) fn rollback() -> Command {
 pub(crate) fn weight(percent: &str) -> Command {
     SetWeight {
         weight: percent.parse().expect("a percentage"),
+        force_incompatible: false,
     }
     .into()
 }
 
 pub(crate) fn delete() -> Command {
     Delete {}.into()
+}
+
+/// The interface with these variables, all of them texts.
+pub(crate) fn interface(names: &[&str]) -> Interface {
+    let variables = names.iter().map(|name| {
+        let name = name.parse().expect("a variable name");
+        Variable::new(
+            name,
+            VariableType::String,
+            VariableValue::Text(String::new()),
+        )
+        .expect("a text")
+    });
+    Interface::try_from(variables.collect::<Vec<_>>()).expect("one variable of each name")
 }
 
 /// Lets in a token of this name, made of nothing but `seed`.
@@ -79,15 +102,18 @@ pub(crate) fn create_token(name: &str, seed: u8) -> AccessCommand {
 pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     let slot = || prop_oneof![4 => Just(None), 1 => slots().prop_map(Some)];
     let label = || (0..12_u32).prop_map(|n| format!("v{n}").parse().expect("a label"));
-    let register = (slot(), label(), 0..3_u32).prop_map(|(slot, flow_version, interface)| {
-        let interface = InterfaceNumber(interface);
-        Register {
-            slot,
-            flow_version,
-            interface,
-        }
-        .into()
-    });
+    let number = prop_oneof![2 => Just(InterfaceNumber::NONE), 1 => interface_numbers()];
+    let register = (slot(), label(), number, any::<bool>()).prop_map(
+        |(slot, flow_version, interface, force_incompatible)| {
+            Register {
+                slot,
+                flow_version,
+                interface,
+                force_incompatible,
+            }
+            .into()
+        },
+    );
     let claim =
         (slot(), label(), 0..90_u16).prop_map(|(slot, flow_version, expires_in_minutes)| {
             Claim {
@@ -110,7 +136,30 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     });
     let weight = prop_oneof![1 => Just(0), 3 => 0..=Weight::FULL.bps()].prop_map(|bps| {
         let weight = Weight::from_bps(bps).expect("at most 10,000");
-        SetWeight { weight }.into()
+        SetWeight {
+            weight,
+            force_incompatible: true,
+        }
+        .into()
+    });
+    let cutover =
+        (option::weighted(0.3, slots()), any::<bool>()).prop_map(|(to, force_incompatible)| {
+            Cutover {
+                to,
+                force_incompatible,
+            }
+            .into()
+        });
+    let define = (interface_numbers(), 0..4_usize).prop_map(|(number, count)| {
+        let variables = interface(&["Prompt", "Closed", "Queue"][..count]);
+        DefineInterface { number, variables }.into()
+    });
+    let remove = interface_numbers().prop_map(|number| RemoveInterface { number }.into());
+    let set = ("Prompt|Closed|Queue", option::of("[a-z\"ß]{0,8}")).prop_map(|(name, value)| {
+        let value = value.map(VariableValue::Text);
+        let values = [(name.parse().expect("a variable name"), value)];
+        let values = values.into_iter().collect();
+        SetVariables { values }.into()
     });
     prop_oneof![
         2 => Just(create()),
@@ -118,11 +167,18 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
         2 => claim,
         2 => release,
         1 => rebind,
-        4 => option::weighted(0.3, slots()).prop_map(|to| Cutover { to }.into()),
+        4 => cutover,
         4 => any::<bool>().prop_map(|keep_calls| Rollback { keep_calls }.into()),
         5 => weight,
+        2 => define,
+        1 => remove,
+        2 => set,
         1 => Just(delete()),
     ]
+}
+
+fn interface_numbers() -> impl Strategy<Value = InterfaceNumber> {
+    (1..4_u32).prop_map(InterfaceNumber)
 }
 
 fn slots() -> impl Strategy<Value = Slot> {

@@ -1,19 +1,36 @@
 //! Commands as requests, and what is said about their outcome.
 
 use super::*;
-use crate::domain::command::{Cutover, Delete, Register, SetWeight};
+use crate::domain::command::{
+    Assignments, Cutover, DefineInterface, Delete, Register, RemoveInterface, SetVariables,
+    SetWeight,
+};
 use crate::domain::ids::InterfaceNumber;
+use crate::domain::interface::Interface;
 
 #[test]
 fn a_body_is_the_members_of_the_command_and_the_reason() {
     let reason: Reason = "canary".parse().unwrap();
     let weight = SetWeight {
         weight: "12.5".parse().unwrap(),
+        force_incompatible: false,
     };
     let register = Register {
         slot: None,
         flow_version: "2".parse().unwrap(),
         interface: InterfaceNumber(4),
+        force_incompatible: false,
+    };
+    let forced = Cutover {
+        to: None,
+        force_incompatible: true,
+    };
+    let define = DefineInterface {
+        number: InterfaceNumber(4),
+        variables: Interface::EMPTY,
+    };
+    let set = SetVariables {
+        values: [("A".parse().unwrap(), None)].into_iter().collect(),
     };
     let bodies = [
         (weight.into(), r#"{"reason":"canary","weight":12.5}"#),
@@ -22,6 +39,13 @@ fn a_body_is_the_members_of_the_command_and_the_reason() {
             r#"{"flow_version":"2","interface":4,"reason":"canary"}"#,
         ),
         (Cutover::default().into(), r#"{"reason":"canary"}"#),
+        (
+            forced.into(),
+            r#"{"force_incompatible":true,"reason":"canary"}"#,
+        ),
+        // Its number is in the path.
+        (define.into(), r#"{"reason":"canary","variables":[]}"#),
+        (set.into(), r#"{"reason":"canary","values":{"A":null}}"#),
     ];
     for (command, expected) in bodies {
         assert_eq!(body(&command, &reason).to_string(), expected);
@@ -30,11 +54,26 @@ fn a_body_is_the_members_of_the_command_and_the_reason() {
 
 #[test]
 fn creating_and_deleting_are_methods_and_the_rest_are_actions() {
-    assert_eq!(route(&Delete {}.into()), (Method::DELETE, &[][..]));
+    assert_eq!(route(&Delete {}.into()), (Method::DELETE, "".into()));
     assert_eq!(
         route(&Cutover::default().into()),
-        (Method::POST, &["cutover"][..])
+        (Method::POST, "cutover".into())
     );
+}
+
+#[test]
+fn an_interface_is_a_resource_of_its_own() {
+    let remove = RemoveInterface {
+        number: InterfaceNumber(4),
+    };
+    assert_eq!(
+        route(&remove.into()),
+        (Method::DELETE, "interfaces/4".into())
+    );
+    let set = SetVariables {
+        values: Assignments::default(),
+    };
+    assert_eq!(route(&set.into()), (Method::PATCH, "variables".into()));
 }
 
 fn described(members: &str) -> String {

@@ -1,7 +1,8 @@
 //! Plans from files, or built in.
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 
+use crate::cli::yaml;
 use crate::domain::rollout::plan::Plan;
 
 /// The plan called `name`: a built-in one, or else a file in YAML or JSON (which is YAML, too).
@@ -15,28 +16,16 @@ pub(super) fn load(name: &str) -> anyhow::Result<Plan> {
     let built_in = Plan::BUILT_IN.join(" and ");
     let text = std::fs::read_to_string(name)
         .with_context(|| format!("cannot read the plan {name} (built in are {built_in})"))?;
-    parse(&text).with_context(|| format!("{name} is not a plan"))
-}
-
-/// The plan that `text` spells in YAML or JSON.
-fn parse(text: &str) -> anyhow::Result<Plan> {
-    // By way of JSON, since weights are read from their decimal text and so that both forms mean the same.
-    let value: serde_json::Value = serde_saphyr::from_str(text)?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let problem = error.into_inner();
-        // What the plan itself objects to names its member already.
-        if path == "." {
-            anyhow!("{problem}")
-        } else {
-            anyhow!("{path}: {problem}")
-        }
-    })
+    yaml::parse(&text).with_context(|| format!("{name} is not a plan"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse(text: &str) -> anyhow::Result<Plan> {
+        yaml::parse(text)
+    }
 
     #[test]
     fn yaml_and_json_mean_the_same() {

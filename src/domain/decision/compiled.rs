@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use super::{Bucket, Request};
+use super::interfaces::CompiledInterfaces;
+use super::{Bucket, Caller, Request};
 use crate::domain::conversation::Conversation;
 use crate::domain::environment::{Environment, ReturnBar, Salt, TestBar};
 use crate::domain::ids::{EnvironmentName, InterfaceNumber, Owner, Revision};
@@ -32,6 +33,7 @@ pub struct Compiled {
     /// Those for a caller's number before those for a dialled one, so that the first that applies is the one that counts.
     pub(super) overrides: Box<[CompiledOverride]>,
     versions: Vec<KnownVersion>,
+    interfaces: CompiledInterfaces,
 }
 
 /// A slot prepared for decisions, its texts as JSON strings, quotes included.
@@ -59,6 +61,7 @@ pub(super) struct CompiledOverride {
 #[derive(Debug, Clone)]
 pub(super) struct KnownVersion {
     label: Box<str>,
+    /// Its interface if that is defined, or none.
     pub(super) interface: InterfaceNumber,
     pub(super) place: Place,
 }
@@ -83,17 +86,18 @@ impl Compiled {
     /// Prepares `environment` at `revision`.
     #[must_use]
     pub fn new(name: EnvironmentName, revision: Revision, environment: &Environment) -> Self {
+        let interfaces = CompiledInterfaces::new(environment);
         let held = environment.slots.iter().filter_map(|(slot, state)| {
             let version = state.version.as_ref()?;
             Some(KnownVersion {
                 label: version.label.as_str().into(),
-                interface: version.interface,
+                interface: interfaces.defined(version.interface),
                 place: Place::Held(slot, state.bars_own_calls()),
             })
         });
         let retired = environment.retired.iter().map(|version| KnownVersion {
             label: version.label.as_str().into(),
-            interface: version.interface,
+            interface: interfaces.defined(version.interface),
             place: Place::Retired,
         });
         Self {
@@ -107,15 +111,27 @@ impl Compiled {
             salt: environment.salt,
             overrides: CompiledOverride::all(environment),
             versions: held.chain(retired).collect(),
+            interfaces,
         }
     }
 
-    /// Whether some version of the environment declares the interface `number`.
+    /// Whether variables can be asked for by the interface `number`: it is defined, or stands for none.
     #[must_use]
     pub fn has_interface(&self, number: InterfaceNumber) -> bool {
-        self.versions
-            .iter()
-            .any(|version| version.interface == number)
+        self.interfaces.defined(number) == number
+    }
+
+    /// The variables of the interface `number` with their values, each as one more member of a JSON object: a comma, the quoted
+    /// name, a colon and the value. Nothing if it has none.
+    #[must_use]
+    pub fn variables(&self, number: InterfaceNumber) -> &str {
+        self.interfaces.members(number)
+    }
+
+    /// What is known of a caller that names the version `flow_version`.
+    #[must_use]
+    pub fn caller(&self, flow_version: &str) -> Caller {
+        Caller::new(flow_version, self.version(flow_version))
     }
 
     /// The slot that an override gives the call to. The clock is read only if one is for this call.

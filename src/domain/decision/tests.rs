@@ -6,7 +6,7 @@ mod histories;
 mod overrides;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
 use proptest::prelude::{Just, Strategy, any, prop_assert, prop_assert_eq, prop_oneof, proptest};
@@ -18,6 +18,7 @@ use crate::domain::environment::{
     Environment, FlowVersion, RetiredVersion, SlotClaim, SlotState, Standing,
 };
 use crate::domain::ids::Revision;
+use crate::domain::interface::Interface;
 use crate::domain::slot::BySlot;
 use crate::domain::slot::Slot::{Blue, Green};
 use crate::domain::test_calls::TestCalls;
@@ -36,6 +37,7 @@ fn environment() -> Environment {
             interface: InterfaceNumber(interface),
             registered_at: Timestamp::UNIX_EPOCH,
             standing: Standing::Good,
+            breaks: None,
         }),
         claim: None,
         share_ended_at: None,
@@ -55,6 +57,10 @@ fn environment() -> Environment {
         }]),
         overrides: Vec::new(),
         rollout: None,
+        interfaces: [1, 2, 7]
+            .map(|number| (InterfaceNumber(number), Interface::EMPTY))
+            .into(),
+        values: BTreeMap::new(),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What each command does to an environment.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::interfaces::first_interface;
 use super::{
     Content, Environment, FlowVersion, REMEMBERED_VERSIONS, RetiredVersion, Salt, SlotClaim,
     SlotState, Standing,
@@ -53,6 +54,7 @@ fn create_environment(create: &Create, context: &Context) -> Applied {
     if create.flows.blue.id == create.flows.green.id {
         return Err(Refusal::SameFlowTwice(create.flows.blue.id.clone()));
     }
+    let interfaces = first_interface(create)?;
     let mut slots = BySlot::from_fn(|slot| SlotState {
         flow: create.flows[slot].clone(),
         version: None,
@@ -73,6 +75,8 @@ fn create_environment(create: &Create, context: &Context) -> Applied {
         retired: VecDeque::new(),
         overrides: Vec::new(),
         rollout: None,
+        interfaces,
+        values: BTreeMap::new(),
     })))
 }
 
@@ -82,6 +86,7 @@ fn registered(label: &VersionLabel, interface: InterfaceNumber, now: Timestamp) 
         interface,
         registered_at: now,
         standing: Standing::Good,
+        breaks: None,
     }
 }
 
@@ -109,6 +114,9 @@ impl Environment {
             Command::PromoteRollout(promote) => self.promote_rollout(promote),
             Command::AbortRollout(abort) => self.abort_rollout(abort),
             Command::StepRollout(step) => self.step_rollout(step, context),
+            Command::DefineInterface(define) => self.define_interface(define),
+            Command::RemoveInterface(remove) => self.remove_interface(remove),
+            Command::SetVariables(set) => self.set_variables(set),
         }
     }
 
@@ -126,10 +134,12 @@ impl Environment {
         if self.interface_of(register.flow_version.as_str()).is_some() {
             return Err(Refusal::LabelInUse(register.flow_version.clone()));
         }
+        self.require_interface(register.interface)?;
+        let mut version = registered(&register.flow_version, register.interface, now);
+        version.breaks = self.accept_interface(&version, register.force_incompatible)?;
         self.retire(slot);
         self.slots[slot].claim = None;
-        self.slots[slot].version =
-            Some(registered(&register.flow_version, register.interface, now));
+        self.slots[slot].version = Some(version);
         Ok(Change::To(Some(self)))
     }
 
@@ -221,7 +231,7 @@ impl Environment {
             self.weight = Weight::ZERO;
             return Ok(Change::To(Some(self)));
         }
-        self.admit(target, now)?;
+        self.admit(target, cutover.force_incompatible, now)?;
         self.activate(target);
         Ok(Change::To(Some(self)))
     }
@@ -267,7 +277,7 @@ impl Environment {
     fn set_weight(mut self, set_weight: &SetWeight, now: Timestamp) -> Applied {
         self.refuse_during_rollout()?;
         if !set_weight.weight.is_zero() {
-            self.admit(self.candidate(), now)?;
+            self.admit(self.candidate(), set_weight.force_incompatible, now)?;
         }
         if set_weight.weight == self.weight {
             return Ok(Change::Nothing(Unchanged::SameWeight));
@@ -276,9 +286,19 @@ impl Environment {
         Ok(Change::To(Some(self)))
     }
 
-    /// Makes the version in `slot` fit to take calls, clearing the mark of an earlier rollback, or says why it is not.
-    pub(super) fn admit(&mut self, slot: Slot, now: Timestamp) -> Result<(), Refusal> {
-        self.known_version(slot, now)?;
+    /// Makes the version in `slot`, the candidate, fit to take calls, clearing the mark of an earlier rollback, or says why it
+    /// is not.
+    pub(super) fn admit(
+        &mut self,
+        slot: Slot,
+        force_incompatible: bool,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let version = self.known_version(slot, now)?;
+        let breaks = self.accept_interface(version, force_incompatible)?;
+        if let Some(version) = &mut self.slots[slot].version {
+            version.breaks = breaks;
+        }
         self.mark(slot, Standing::Good);
         Ok(())
     }

@@ -12,7 +12,7 @@ impl Environment {
     pub(super) fn start_rollout(mut self, start: &StartRollout, context: &Context) -> Applied {
         self.refuse_during_rollout()?;
         let candidate = self.candidate();
-        self.admit(candidate, context.now)?;
+        self.admit(candidate, start.force_incompatible, context.now)?;
         self.follow(Rollout::start(
             start.plan.clone(),
             candidate,

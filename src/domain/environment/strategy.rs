@@ -1,22 +1,25 @@
 //! Proptest strategies for what an environment is made of, for the commands that change it, and for environments that
 //! commands really lead to.
 
+mod interfaces;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use proptest::bool::weighted;
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy, any};
 use proptest::string::string_regex;
 use proptest::{option, prop_oneof};
 
+pub(crate) use self::interfaces::{definitions, interface_changes, values, variable_names};
+use self::interfaces::{first_interfaces, interface_numbers};
 use super::Environment;
 use crate::domain::command::{
     AddOverride, Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release,
     RemoveOverride, Rollback, SetWeight,
 };
-use crate::domain::ids::{
-    EnvironmentName, FlowId, FlowName, InterfaceNumber, Revision, VersionLabel,
-};
+use crate::domain::ids::{EnvironmentName, FlowId, FlowName, Revision, VersionLabel};
 use crate::domain::judge::record::Record;
 use crate::domain::rollout::command::{
     AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout, StepRollout,
@@ -76,23 +79,27 @@ pub(crate) fn creates() -> impl Strategy<Value = Create> {
     let flows = (flows(), flows()).prop_filter("blue and green are two flows", |(blue, green)| {
         blue.id != green.id
     });
-    (flows, slots(), release_labels(), interfaces()).prop_map(
-        |((blue, green), active, flow_version, interface)| Create {
+    (flows, slots(), release_labels(), first_interfaces()).prop_map(
+        |((blue, green), active, flow_version, (interface, variables))| Create {
             flows: BySlot { blue, green },
             active,
             flow_version,
             interface,
+            variables,
         },
     )
 }
 
 /// A new version in the candidate.
 fn releases() -> impl Strategy<Value = Register> {
-    (release_labels(), interfaces()).prop_map(|(flow_version, interface)| Register {
-        slot: None,
-        flow_version,
-        interface,
-    })
+    (release_labels(), interface_numbers(), weighted(0.7)).prop_map(
+        |(flow_version, interface, force_incompatible)| Register {
+            slot: None,
+            flow_version,
+            interface,
+            force_incompatible,
+        },
+    )
 }
 
 /// One of few kinds of calls, so that overrides meet each other and the calls that are decided.
@@ -136,17 +143,30 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
         nothing_published,
     });
     let rebind = (slots(), few_flows()).prop_map(|(slot, flow)| Rebind { slot, flow });
+    let cutover =
+        (option::weighted(0.3, slots()), weighted(0.7)).prop_map(|(to, force_incompatible)| {
+            Cutover {
+                to,
+                force_incompatible,
+            }
+        });
+    let set_weight =
+        (weights(), weighted(0.7)).prop_map(|(weight, force_incompatible)| SetWeight {
+            weight,
+            force_incompatible,
+        });
     prop_oneof![
         6 => register.prop_map(Command::from),
         2 => claim.prop_map(Command::from),
         2 => release.prop_map(Command::from),
         1 => rebind.prop_map(Command::from),
-        2 => option::weighted(0.3, slots()).prop_map(|to| Cutover { to }.into()),
+        2 => cutover.prop_map(Command::from),
         2 => any::<bool>().prop_map(|keep_calls| Rollback { keep_calls }.into()),
-        3 => weights().prop_map(|weight| SetWeight { weight }.into()),
         3 => overrides().prop_map(Command::from),
         1 => test_calls().prop_map(|calls| RemoveOverride { calls }.into()),
         6 => rollout_changes(),
+        3 => set_weight.prop_map(Command::from),
+        3 => interface_changes(),
     ]
 }
 
@@ -154,8 +174,10 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
 fn rollout_changes() -> impl Strategy<Value = Command> {
     let promotions = prop_oneof![Just(Promotion::WhenReady), Just(Promotion::Now)];
     prop_oneof![
-        3 => plans().prop_map(|plan| StartRollout { plan }.into()),
-        1 => Just(PauseRollout {}.into()),
+        3 => (plans(), weighted(0.7)).prop_map(|(plan, force_incompatible)| {
+            StartRollout { plan, force_incompatible }.into()
+        }),
+        2 => Just(PauseRollout {}.into()),
         1 => Just(ResumeRollout {}.into()),
         1 => promotions.prop_map(|when| PromoteRollout { when }.into()),
         1 => any::<bool>().prop_map(|keep_calls| AbortRollout { keep_calls }.into()),
@@ -326,10 +348,6 @@ pub(crate) fn reached() -> impl Strategy<Value = Reached> {
 /// Minutes between two commands: often none, often enough for a claim to end or a slot to drain.
 pub(crate) fn pauses() -> impl Strategy<Value = u16> {
     prop_oneof![Just(0), 0..60_u16, Just(30), 60..3000_u16]
-}
-
-fn interfaces() -> impl Strategy<Value = InterfaceNumber> {
-    prop_oneof![Just(0), 0..4_u32, any::<u32>()].prop_map(InterfaceNumber)
 }
 
 /// The texts that `pattern` matches, read as what they name.

@@ -1,5 +1,6 @@
 //! What each command does, by example; then what holds in every state that commands can lead to.
 
+mod interfaces;
 mod ramp;
 
 use std::collections::BTreeSet;
@@ -11,11 +12,13 @@ use proptest::prelude::{any, prop_assert, prop_assert_eq, prop_assert_ne, prop_a
 use super::strategy::{self, DRAIN_TIME, Reached};
 use super::*;
 use crate::domain::command::{
-    Claim, Command, Create, Cutover, Delete, Rebind, Register, Release, Rollback, SetWeight,
+    Claim, Command, Create, Cutover, DefineInterface, Delete, Rebind, Register, Release,
+    RemoveInterface, Rollback, SetVariables, SetWeight,
 };
 use crate::domain::decision::{Bucket, Compiled, Request, decide};
 use crate::domain::ids::Revision;
-use crate::domain::refusal::{MAX_ENVIRONMENTS, RollbackObstacle};
+use crate::domain::interface::{Variable, VariableType};
+use crate::domain::refusal::{MAX_ENVIRONMENTS, MistypedValue, RollbackObstacle};
 use crate::domain::rollout::command::{AbortRollout, StartRollout};
 use crate::domain::slot::Slot::{Blue, Green};
 use crate::domain::{Aggregate, Change, Context, Refusal, Unchanged};
@@ -123,7 +126,8 @@ fn create() -> Create {
         },
         active: Blue,
         flow_version: label("v1"),
-        interface: InterfaceNumber(3),
+        interface: InterfaceNumber::NONE,
+        variables: None,
     }
 }
 
@@ -131,7 +135,8 @@ fn register(flow_version: &str) -> Register {
     Register {
         slot: None,
         flow_version: label(flow_version),
-        interface: InterfaceNumber(0),
+        interface: InterfaceNumber::NONE,
+        force_incompatible: false,
     }
 }
 
@@ -169,7 +174,10 @@ fn cutover() -> Cutover {
 }
 
 fn cutover_to(slot: Slot) -> Cutover {
-    Cutover { to: Some(slot) }
+    Cutover {
+        to: Some(slot),
+        ..cutover()
+    }
 }
 
 fn rollback() -> Rollback {
@@ -183,6 +191,31 @@ fn keeping_calls() -> Rollback {
 fn weight(percent: &str) -> SetWeight {
     SetWeight {
         weight: percent.parse().unwrap(),
+        force_incompatible: false,
+    }
+}
+
+fn weight_of(weight: Weight) -> SetWeight {
+    SetWeight {
+        weight,
+        force_incompatible: false,
+    }
+}
+
+/// The interface with these variables, all of them texts.
+fn define(number: u32, names: &[&str]) -> DefineInterface {
+    let variables = names.iter().map(|name| {
+        let name = name.parse().unwrap();
+        Variable::new(
+            name,
+            VariableType::String,
+            VariableValue::Text("none".to_owned()),
+        )
+        .unwrap()
+    });
+    DefineInterface {
+        number: InterfaceNumber(number),
+        variables: Interface::try_from(variables.collect::<Vec<_>>()).unwrap(),
     }
 }
 
@@ -200,9 +233,10 @@ fn a_created_environment_sends_every_call_to_the_version_named() {
     assert_eq!(environment.previously_active, None);
     let version = FlowVersion {
         label: label("v1"),
-        interface: InterfaceNumber(3),
+        interface: InterfaceNumber::NONE,
         registered_at: world.context.now,
         standing: Standing::Good,
+        breaks: None,
     };
     assert_eq!(
         environment.slots.blue.content(world.context.now),
@@ -263,7 +297,16 @@ fn a_deployment_holds_256_environments() {
 
 #[test]
 fn nothing_but_creation_is_possible_before_it() {
-    let commands: [Command; 8] = [
+    let set = SetVariables {
+        values: [("A".parse().unwrap(), None)].into_iter().collect(),
+    };
+    let remove = RemoveInterface {
+        number: InterfaceNumber(1),
+    };
+    let commands: [Command; 11] = [
+        define(1, &[]).into(),
+        remove.into(),
+        set.into(),
         register("v1").into(),
         claim("v1").into(),
         release().into(),
@@ -302,7 +345,7 @@ fn a_deleted_environment_can_be_created_again_with_nothing_left_of_the_old() {
 
 #[test]
 fn registering_fills_the_candidate_and_moves_no_call() {
-    let world = World::created().minutes_later(5);
+    let world = World::created().after(define(4, &[])).minutes_later(5);
     let world = world.after(Register {
         interface: InterfaceNumber(4),
         ..register("v2")
@@ -323,6 +366,7 @@ fn registering_retires_the_version_before() {
     assert_eq!(world.version(Green).label, label("v3"));
     assert_eq!(world.retired(), ["v2"]);
     let world = World::created()
+        .after(define(4, &[]))
         .after(Register {
             interface: InterfaceNumber(4),
             ..register("v2")
@@ -1220,7 +1264,7 @@ proptest! {
         keep_calls in any::<[bool; 2]>(),
     ) {
         let [first, second] = keep_calls.map(|keep_calls| Rollback { keep_calls });
-        for moved in [Command::from(Cutover::default()), SetWeight { weight: share }.into()] {
+        for moved in [Command::from(cutover()), weight_of(share).into()] {
             let state = state.clone().after(&register("a new version").into()).after(&moved);
             if state.apply(&first.clone().into()).is_ok() {
                 let once = state.after(&first.clone().into());
@@ -1297,7 +1341,7 @@ proptest! {
         let commands: [Command; 5] = [
             cutover().into(),
             StartRollout::default().into(),
-            SetWeight { weight: share }.into(),
+            weight_of(share).into(),
             rollback().into(),
             keeping_calls().into(),
         ];

@@ -16,6 +16,14 @@ pub struct StartRollout {
     /// The plan; the built-in one, `canary`, if left out.
     #[serde(default)]
     pub plan: Plan,
+    /// Whether the candidate's version may lack variables, or change their types, that the interface in the active slot has. The
+    /// reason should say why.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub force_incompatible: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Stop in the present step until somebody resumes. The plan says what becomes of the weight meanwhile.

@@ -19,7 +19,7 @@ use crate::domain::Environment;
 use crate::domain::access::Scope;
 use crate::domain::command::{
     AddOverride, Claim, Command, Create, Cutover, Delete, Rebind, Register, Release,
-    RemoveOverride, Rollback, SetWeight,
+    RemoveOverride, Rollback, SetVariables, SetWeight,
 };
 use crate::domain::ids::{AggregateKey, EnvironmentName, Reason};
 use crate::http::Listener;
@@ -50,7 +50,7 @@ macro_rules! described {
 described!(
     CreateBody: Create, RegisterBody: Register, ClaimBody: Claim, ReleaseBody: Release, RebindBody: Rebind,
     CutoverBody: Cutover, RollbackBody: Rollback, WeightBody: SetWeight,
-    AddOverrideBody: AddOverride, RemoveOverrideBody: RemoveOverride
+    AddOverrideBody: AddOverride, RemoveOverrideBody: RemoveOverride, VariablesBody: SetVariables
 );
 
 /// Defines the handler of a command whose members are the body.
@@ -163,6 +163,14 @@ command!(
     "End a smoke-test override before its time"
 );
 command!(
+    patch,
+    set_variables,
+    "/v1/environments/{environment}/variables",
+    SetVariables as VariablesBody,
+    IfMatch::Required,
+    "Give variables values; those that are not named keep theirs"
+);
+command!(
     put,
     create,
     "/v1/environments/{environment}",
@@ -234,7 +242,8 @@ async fn from_body<C: Into<Command> + DeserializeOwned>(
     execute(listener, caller, name, headers, Write::<C>::parse(&body)?).await
 }
 
-async fn execute<C: Into<Command>>(
+/// Carries out the command that a write makes.
+pub(super) async fn execute<C: Into<Command>>(
     listener: &Listener,
     caller: &Caller,
     name: &str,

@@ -12,7 +12,6 @@ use rand::RngExt as _;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::MAX_BODY_BYTES;
 use super::caller::Caller;
 use super::environments::{environment_name, freshen};
 use super::extract::Path;
@@ -87,7 +86,7 @@ pub(super) async fn explain(
     caller.require(Scope::Read, Some(&name))?;
     let name = environment_name(&name)?;
     let (head, body) = request.into_parts();
-    let body = body::read(&head.headers, body, MAX_BODY_BYTES).await?;
+    let body = body::read(&head.headers, body, listener.limits.admin_body_bytes).await?;
     let question: Question = body::parse(&body)?;
     let freshness = freshen(&listener).await?;
     let basis = match question.at {

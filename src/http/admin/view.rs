@@ -1,6 +1,9 @@
 //! How the admin API shows things.
 
+mod interfaces;
 mod overrides;
+
+use std::collections::BTreeMap;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -15,9 +18,13 @@ use crate::control::{Answer, Outcome};
 use crate::domain::Unchanged;
 use crate::domain::command::Flow;
 use crate::domain::environment::{Content, Environment, FlowVersion, SlotState};
-use crate::domain::ids::{EnvironmentName, InterfaceNumber, Revision, Sequence, VersionLabel};
+use crate::domain::ids::{
+    EnvironmentName, InterfaceNumber, Revision, Sequence, VariableName, VersionLabel,
+};
+use crate::domain::interface::VariableValue;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
+use interfaces::InterfaceView;
 use overrides::OverrideView;
 
 /// An environment at a revision.
@@ -41,6 +48,10 @@ pub(super) struct EnvironmentView {
     retired: Vec<RetiredView>,
     /// Smoke-test overrides, the last added last.
     overrides: Vec<OverrideView>,
+    /// The interfaces that flow versions can name, in the order of their numbers.
+    interfaces: Vec<InterfaceView>,
+    /// The values of variables; one that is not here has its default.
+    values: BTreeMap<VariableName, VariableValue>,
     /// Why a later record's state is not the one shown and served; null if there is none.
     fault: Option<String>,
 }
@@ -89,6 +100,8 @@ struct FlowVersionView {
     rolled_back: bool,
     /// Whether calls that are inside it may come back to it.
     admits_own_calls: bool,
+    /// An interface that its own is not compatible with, which somebody accepted with a reason; null if there is none.
+    breaks: Option<InterfaceNumber>,
 }
 
 /// A claim.
@@ -135,6 +148,8 @@ impl EnvironmentView {
                 })
                 .collect(),
             overrides: OverrideView::all(environment, now),
+            interfaces: InterfaceView::all(environment),
+            values: environment.values.clone(),
             fault: None,
         }
     }
@@ -174,6 +189,7 @@ impl FlowVersionView {
             registered_at: version.registered_at,
             rolled_back: version.is_rolled_back(),
             admits_own_calls: version.admits_own_calls(),
+            breaks: version.breaks,
         }
     }
 }

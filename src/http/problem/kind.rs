@@ -19,6 +19,8 @@ pub enum Kind {
     TokenNotFound,
     /// No such revision.
     RevisionNotFound,
+    /// No such interface.
+    InterfaceNotFound,
     /// The resource has no such method.
     MethodNotAllowed,
     /// The resource exists already.
@@ -27,6 +29,8 @@ pub enum Kind {
     Refused,
     /// There is nothing to roll back to.
     NoRollbackTarget,
+    /// Flows would miss variables of the interface that they were written for.
+    IncompatibleInterface,
     /// The state cannot be read.
     StateCorrupt,
     /// The state has a format that this binary does not know.
@@ -65,7 +69,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 30] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -73,10 +77,12 @@ impl Kind {
         Self::EnvironmentNotFound,
         Self::TokenNotFound,
         Self::RevisionNotFound,
+        Self::InterfaceNotFound,
         Self::MethodNotAllowed,
         Self::AlreadyExists,
         Self::Refused,
         Self::NoRollbackTarget,
+        Self::IncompatibleInterface,
         Self::StateCorrupt,
         Self::NewerFormat,
         Self::RecordLost,
@@ -130,6 +136,11 @@ impl Kind {
                 StatusCode::NOT_FOUND,
                 "There is no such revision",
             ),
+            Self::InterfaceNotFound => (
+                "interface-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such interface",
+            ),
             Self::MethodNotAllowed => (
                 "method-not-allowed",
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -145,6 +156,11 @@ impl Kind {
                 "no-rollback-target",
                 StatusCode::CONFLICT,
                 "There is nothing to roll back to",
+            ),
+            Self::IncompatibleInterface => (
+                "incompatible-interface",
+                StatusCode::CONFLICT,
+                "The interface is not compatible with that in use",
             ),
             Self::StateCorrupt => (
                 "state-corrupt",

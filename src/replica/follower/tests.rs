@@ -148,6 +148,7 @@ fn create() -> Command {
         active: Slot::Blue,
         flow_version: "v1".parse().unwrap(),
         interface: Default::default(),
+        variables: None,
     }
     .into()
 }
@@ -157,12 +158,13 @@ fn register(label: &str) -> Command {
         slot: None,
         flow_version: label.parse().unwrap(),
         interface: Default::default(),
+        force_incompatible: false,
     }
     .into()
 }
 
 fn cutover() -> Command {
-    Cutover { to: None }.into()
+    Cutover::default().into()
 }
 
 fn rollback() -> Command {
@@ -172,6 +174,7 @@ fn rollback() -> Command {
 fn weight(bps: u16) -> Command {
     SetWeight {
         weight: Weight::from_bps(bps).unwrap(),
+        force_incompatible: false,
     }
     .into()
 }

@@ -24,6 +24,7 @@ fn follower(active: Slot) -> Follower {
         active,
         flow_version: "1".parse().unwrap(),
         interface: Default::default(),
+        variables: None,
     });
     let context = Context {
         now: "2026-01-01T00:00:00Z".parse().unwrap(),

@@ -1,16 +1,22 @@
 //! Format 1 of an environment.
 
+mod interfaces;
+
+use std::collections::BTreeMap;
+
 use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::interfaces::WireInterface;
 use super::{FormatError, NEWEST, Stored, hex};
 use crate::domain::command::Flow;
 use crate::domain::environment::{
     Environment, FlowVersion, Override, RetiredVersion, Salt, SlotClaim, SlotState, Standing,
 };
-use crate::domain::ids::{AggregateKey, InterfaceNumber, Owner, VersionLabel};
+use crate::domain::ids::{AggregateKey, InterfaceNumber, Owner, VariableName, VersionLabel};
+use crate::domain::interface::VariableValue;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::rollout::Rollout;
 use crate::domain::slot::{BySlot, Slot};
@@ -34,6 +40,10 @@ pub struct WireEnvironment {
     /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rollout: Option<Value>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    interfaces: BTreeMap<InterfaceNumber, WireInterface>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    values: BTreeMap<VariableName, VariableValue>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,6 +70,8 @@ struct WireVersion {
     registered_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     rolled_back: Option<WireRollback>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    breaks: Option<InterfaceNumber>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -121,6 +133,8 @@ impl Stored for Environment {
                 .rollout
                 .as_ref()
                 .map(|rollout| serde_json::to_value(rollout).unwrap_or_default()),
+            interfaces: interfaces::to_wire(&self.interfaces),
+            values: self.values.clone(),
         }
     }
 
@@ -154,6 +168,8 @@ impl Stored for Environment {
                 .collect(),
             overrides: wire.overrides.into_iter().map(Override::from).collect(),
             rollout,
+            interfaces: interfaces::from_wire(wire.interfaces)?,
+            values: wire.values,
         };
         environment.drop_overtaken_rollout();
         match environment.inconsistency() {
@@ -206,6 +222,7 @@ impl From<&SlotState> for WireSlot {
                     Standing::Good => None,
                     Standing::RolledBack { keep_calls } => Some(WireRollback { keep_calls }),
                 },
+                breaks: version.breaks,
             }),
             claim: slot.claim.as_ref().map(|claim| WireClaim {
                 label: claim.flow_version.clone(),
@@ -232,6 +249,7 @@ impl From<WireSlot> for SlotState {
                     .map_or(Standing::Good, |mark| Standing::RolledBack {
                         keep_calls: mark.keep_calls,
                     }),
+                breaks: version.breaks,
             }),
             claim: wire.claim.map(|claim| SlotClaim {
                 flow_version: claim.label,

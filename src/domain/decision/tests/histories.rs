@@ -23,10 +23,12 @@ fn command(step: &str) -> Command {
             slot: None,
             flow_version: label.parse().unwrap(),
             interface: InterfaceNumber(0),
+            force_incompatible: false,
         }
         .into(),
         ("weight", percent) => SetWeight {
             weight: percent.parse().unwrap(),
+            force_incompatible: false,
         }
         .into(),
         ("cutover", "") => Cutover::default().into(),
@@ -83,6 +85,7 @@ fn after(steps: &str) -> Environment {
         active: Blue,
         flow_version: "v1".parse().unwrap(),
         interface: InterfaceNumber(0),
+        variables: None,
     };
     let mut state = None;
     let steps_after = steps
@@ -302,7 +305,7 @@ proptest! {
     ) {
         let mut states = history.states();
         let last = states.last().unwrap().clone();
-        states.push(last.after(&SetWeight { weight: raised }.into()));
+        states.push(last.after(&SetWeight { weight: raised, force_incompatible: false }.into()));
         for pair in states.windows(2) {
             let [before, after] = pair else { unreachable!() };
             let label = |state: &Reached| {

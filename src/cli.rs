@@ -22,6 +22,7 @@ mod journal;
 mod json;
 mod output;
 mod overrides;
+mod receipt;
 mod rollback;
 mod rollout;
 mod slot;

@@ -61,6 +61,8 @@ pub(crate) struct Change {
     members: Value,
     etag: String,
     key: Option<String>,
+    /// Milliseconds to wait for a receipt.
+    wait: Option<u64>,
 }
 
 impl Change {
@@ -71,6 +73,7 @@ impl Change {
             members,
             etag: "*".to_owned(),
             key: None,
+            wait: None,
         }
     }
 
@@ -91,6 +94,12 @@ impl Change {
     /// By someone who has seen `revision`.
     pub(crate) fn at(mut self, revision: u64) -> Self {
         self.etag = format!("\"{revision}\"");
+        self
+    }
+
+    /// By someone who waits so long for a receipt.
+    pub(crate) fn waiting(mut self, ms: u64) -> Self {
+        self.wait = Some(ms);
         self
     }
 
@@ -125,7 +134,10 @@ impl Client {
 
     /// Asks for a change, whatever comes of it; an error if there is no answer.
     pub(crate) async fn try_change(&self, name: &str, change: Change) -> reqwest::Result<Answer> {
-        let url = format!("{}/v1/environments/{name}/{}", self.admin, change.command);
+        let mut url = format!("{}/v1/environments/{name}/{}", self.admin, change.command);
+        if let Some(ms) = change.wait {
+            url += &format!("?wait=all&timeout_ms={ms}");
+        }
         let mut request = self
             .http
             .post(url)
@@ -168,6 +180,12 @@ impl Client {
     /// The environment, as of now.
     pub(crate) async fn show(&self, name: &str) -> Value {
         self.get(&format!("/v1/environments/{name}")).await
+    }
+
+    /// The replicas that have a heartbeat.
+    pub(crate) async fn replicas(&self) -> Vec<Value> {
+        let list = self.get("/v1/replicas").await;
+        list["replicas"].as_array().expect("replicas").clone()
     }
 
     /// Every change of the environment, the last one first.

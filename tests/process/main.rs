@@ -5,6 +5,7 @@ mod cluster;
 mod crash;
 mod outage;
 mod quick_start;
+mod receipts;
 mod settings;
 mod shutdown;
 mod split;

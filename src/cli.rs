@@ -26,6 +26,7 @@ mod json;
 mod moment;
 mod output;
 mod overrides;
+mod receipt;
 mod rollback;
 mod rollout;
 mod slot;

@@ -145,6 +145,21 @@ pub(super) struct Written {
     pub(super) notice: Option<String>,
 }
 
+/// Which replicas decide by a change.
+#[derive(Debug, Deserialize)]
+pub(super) struct Receipt {
+    pub(super) status: String,
+    pub(super) replicas: Vec<Confirmation>,
+}
+
+/// A replica in a receipt.
+#[derive(Debug, Deserialize)]
+pub(super) struct Confirmation {
+    pub(super) replica: String,
+    pub(super) status: String,
+    pub(super) acknowledged_ms: Option<u64>,
+}
+
 /// Some of an environment's changes, the latest first.
 #[derive(Debug, Deserialize)]
 pub(super) struct History {

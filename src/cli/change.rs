@@ -12,6 +12,7 @@ use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::glance;
 use super::output::Output;
+use super::receipt;
 use super::write::{Write, WriteArgs};
 use crate::domain::ids::{EnvironmentName, Reason, Revision};
 use crate::domain::{Action as _, Command};
@@ -60,9 +61,10 @@ impl Target {
             body,
             if_match,
             key,
+            wait: self.write.wait,
         };
         let answer = client.write(&write).await?;
-        output.print(&answer, |written: Written| {
+        receipt::print(output, &answer, |written: Written| {
             describe(&self.environment, &written)
         })
     }

@@ -15,7 +15,7 @@ use super::failure::Failure;
 /// How long a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a request may take, its answer included. The server's own deadlines are shorter.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An answer with a success status.
 #[derive(Debug)]

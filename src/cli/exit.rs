@@ -22,10 +22,12 @@ pub(super) enum Exit {
     NotAllowed,
     /// Whether a write took effect is not known.
     OutcomeUnknown,
+    /// It did, and what was to be waited for has not come.
+    Pending,
 }
 
 /// Every exit code with its documented meaning. Scripts rely on them: a code never changes its meaning.
-const EXIT_CODES: [(u8, Exit, &str); 7] = [
+const EXIT_CODES: [(u8, Exit, &str); 8] = [
     (0, Exit::Done, "done"),
     (
         1,
@@ -52,6 +54,11 @@ const EXIT_CODES: [(u8, Exit, &str); 7] = [
         6,
         Exit::OutcomeUnknown,
         "outcome unknown: repeat with the idempotency key that was printed to find out",
+    ),
+    (
+        7,
+        Exit::Pending,
+        "not yet: the change is made, but not every live replica has confirmed it",
     ),
 ];
 
@@ -109,6 +116,7 @@ mod tests {
             (Exit::Missing, 4),
             (Exit::NotAllowed, 5),
             (Exit::OutcomeUnknown, 6),
+            (Exit::Pending, 7),
         ];
         for (exit, code) in codes {
             assert_eq!(exit.code(), code, "{exit:?}");
@@ -139,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_help_lists_every_code() {
-        for code in 0..=6 {
+        for code in 0..=7 {
             assert!(help().contains(&format!("\n  {code}  ")), "{code}");
         }
     }

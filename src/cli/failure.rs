@@ -43,6 +43,11 @@ impl Failure {
         Self::own(Exit::Failed, "no-answer", "no answer", detail)
     }
 
+    /// What was to be waited for has not come.
+    pub(super) fn pending(detail: String) -> Self {
+        Self::own(Exit::Pending, "pending", "not yet", detail)
+    }
+
     /// What an answer with an error status says.
     pub(super) fn from_answer(status: StatusCode, text: &str) -> Self {
         let problem = serde_json::from_str(text).unwrap_or_else(|_| {

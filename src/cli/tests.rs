@@ -27,6 +27,8 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "slot rebind Main --slot green --flow c=C --reason r",
         "flow register Main --flow-version 2 --slot green --interface 4 --reason r",
         "cutover Main --to green --reason r",
+        "cutover Main --wait --reason r",
+        "rollback Main --wait=10000",
         "rollback Main",
         "weight Main 12.5 --reason r --idempotency-key build-1",
         "override add Main --ani tel:+49-30-1 --to green --minutes 30 --owner anna --reason r",
@@ -66,6 +68,8 @@ fn what_is_not_well_formed_is_refused_before_anything_is_sent() {
         "weight Ma/in 5 --reason r",
         "cutover Main --to red --reason r",
         "cutover Main",
+        "cutover Main --wait=0 --reason r",
+        "cutover Main --wait=10001 --reason r",
         "slot claim Main --flow-version 2 --expires-in-minutes 0 --reason r",
         "slot claim Main --flow-version 2 --expires-in-minutes 1441 --reason r",
         "override add Main --to green --owner anna --reason r",
@@ -94,6 +98,18 @@ fn a_rollback_needs_nothing_but_the_environment() {
     assert!(format!("{:?}", cli.verb).contains("reason: Reason(\"rollback\")"));
     let cli = parse("rollback Main --keep-calls --reason because --if-match 4").unwrap();
     assert!(format!("{:?}", cli.verb).contains("reason: Reason(\"because\")"));
+}
+
+#[test]
+fn a_wait_takes_no_argument_away_from_what_follows() {
+    for (line, wait) in [
+        ("rollback Main", "wait: None"),
+        ("rollback --wait Main", "wait: Some(2000)"),
+        ("rollback --wait=500 Main", "wait: Some(500)"),
+    ] {
+        let verb = format!("{:?}", parse(line).unwrap().verb);
+        assert!(verb.contains(wait), "{line}: {verb}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use super::api::{self, NewToken, TokenWritten, Tokens};
 use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::output::{Output, table};
+use super::receipt;
 use super::write::{Write, WriteArgs};
 use crate::access::token::TokenText;
 use crate::domain::access::Scope;
@@ -112,9 +113,10 @@ impl Create {
             body: Some(body),
             if_match: None,
             key: self.write.key(),
+            wait: self.write.wait,
         };
         let answer = client.write(&write).await?;
-        output.print(&answer, |made| describe_new(&self.name, &made))
+        receipt::print(output, &answer, |made| describe_new(&self.name, &made))
     }
 }
 
@@ -149,9 +151,10 @@ impl Revoke {
             body: None,
             if_match: None,
             key: self.write.key(),
+            wait: self.write.wait,
         };
         let answer = client.write(&write).await?;
-        output.print(&answer, |written: TokenWritten| {
+        receipt::print(output, &answer, |written: TokenWritten| {
             let done = match written.outcome.as_str() {
                 "committed" => format!("token {} is revoked", self.id),
                 outcome => format!("token {}: {outcome}", self.id),

@@ -12,7 +12,7 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::client::{Answer, Client, exchange};
+use super::client::{Answer, Client, REQUEST_TIMEOUT, exchange};
 use super::failure::Failure;
 use crate::domain::ids::{IdempotencyKey, Reason, Revision};
 
@@ -30,6 +30,16 @@ pub(super) struct WriteArgs {
     /// Name of this write, under which a repeat is recognised and changes nothing. A fresh one if left out.
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<IdempotencyKey>,
+    /// Wait until every live replica decides by the change, 2000 milliseconds or as long as it says, and say which do.
+    #[arg(
+        long,
+        value_name = "MS",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "2000",
+        value_parser = clap::value_parser!(u16).range(1..=10_000)
+    )]
+    pub(super) wait: Option<u16>,
 }
 
 impl WriteArgs {
@@ -56,6 +66,8 @@ pub(super) struct Write {
     pub(super) if_match: Option<Revision>,
     /// Its name.
     pub(super) key: IdempotencyKey,
+    /// Milliseconds to wait for a receipt; `None` asks for none.
+    pub(super) wait: Option<u16>,
 }
 
 /// Why an attempt gives no verdict on the write.
@@ -112,8 +124,16 @@ impl Client {
     }
 
     fn prepare(&self, write: &Write) -> RequestBuilder {
+        let (mut url, mut time) = (write.url.clone(), REQUEST_TIMEOUT);
+        if let Some(ms) = write.wait {
+            url.query_pairs_mut()
+                .append_pair("wait", "all")
+                .append_pair("timeout_ms", &ms.to_string());
+            time += Duration::from_millis(ms.into());
+        }
         let mut request = self
-            .request(write.method.clone(), write.url.clone())
+            .unlimited_request(write.method.clone(), url)
+            .timeout(time)
             .header("idempotency-key", write.key.as_str());
         if let Some(revision) = write.if_match {
             request = request.header(IF_MATCH, format!("\"{revision}\""));

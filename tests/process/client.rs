@@ -68,6 +68,8 @@ pub(crate) struct Change {
     members: Value,
     etag: String,
     key: Option<String>,
+    /// Milliseconds to wait for a receipt.
+    wait: Option<u64>,
 }
 
 impl Change {
@@ -78,6 +80,7 @@ impl Change {
             members,
             etag: "*".to_owned(),
             key: None,
+            wait: None,
         }
     }
 
@@ -98,6 +101,12 @@ impl Change {
     /// By someone who has seen `revision`.
     pub(crate) fn at(mut self, revision: u64) -> Self {
         self.etag = format!("\"{revision}\"");
+        self
+    }
+
+    /// By someone who waits so long for a receipt.
+    pub(crate) fn waiting(mut self, ms: u64) -> Self {
+        self.wait = Some(ms);
         self
     }
 
@@ -132,7 +141,10 @@ impl Client {
 
     /// Asks for a change, whatever comes of it; an error if there is no answer.
     pub(crate) async fn try_change(&self, name: &str, change: Change) -> reqwest::Result<Answer> {
-        let url = format!("{}/v1/environments/{name}/{}", self.admin, change.command);
+        let mut url = format!("{}/v1/environments/{name}/{}", self.admin, change.command);
+        if let Some(ms) = change.wait {
+            url += &format!("?wait=all&timeout_ms={ms}");
+        }
         let mut request = self
             .http
             .post(url)
@@ -179,10 +191,9 @@ impl Client {
 
     /// The replicas that are alive.
     pub(crate) async fn live_replicas(&self) -> Vec<Value> {
-        let list = self.get("/v1/replicas").await;
-        let replicas = list["replicas"].as_array().expect("replicas");
-        let live = replicas.iter().filter(|replica| replica["live"] == true);
-        live.cloned().collect()
+        let mut replicas = self.replicas().await;
+        replicas.retain(|replica| replica["live"] == true);
+        replicas
     }
 
     /// Every metric, as text.
@@ -190,6 +201,12 @@ impl Client {
         let request = self.http.get(format!("{}/metrics", self.admin));
         let response = request.send().await.expect("an answer");
         response.text().await.expect("text")
+    }
+
+    /// The replicas that have a heartbeat.
+    pub(crate) async fn replicas(&self) -> Vec<Value> {
+        let list = self.get("/v1/replicas").await;
+        list["replicas"].as_array().expect("replicas").clone()
     }
 
     /// Every change of the environment, the last one first.

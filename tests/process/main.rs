@@ -6,6 +6,7 @@ mod crash;
 mod load;
 mod outage;
 mod quick_start;
+mod receipts;
 mod settings;
 mod shutdown;
 mod split;

@@ -160,6 +160,14 @@ pub(crate) async fn failure_of(command: &mut Command) -> String {
     process.errors()
 }
 
+/// `serve` on free ports of 127.0.0.1.
+fn serve() -> Command {
+    let mut serve = traffic_cop();
+    let ports = ["--decisions", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    serve.arg("serve").args(ports);
+    serve
+}
+
 /// A running `traffic-cop serve`.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -171,8 +179,7 @@ pub(crate) struct Service {
 impl Service {
     /// Starts `serve` on free ports of 127.0.0.1, with `arguments` besides.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let ports = ["--decisions", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
-        Self::of(traffic_cop().arg("serve").args(ports).args(arguments))
+        Self::of(serve().args(arguments))
     }
 
     /// Starts `serve` on the embedded store in `directory`.
@@ -306,23 +313,29 @@ impl Cluster {
         cluster
     }
 
+    /// Somebody at a terminal of the host of `service`, with the deployment's token.
+    pub(crate) fn operator(&self, service: &Service) -> Command {
+        let mut command = traffic_cop();
+        command
+            .env("TRAFFIC_COP_SERVER", format!("http://{}", service.admin))
+            .env("TRAFFIC_COP_TOKEN", &self.token);
+        command
+    }
+
     /// One more service on the store: the same `name`, the same data directory.
     pub(crate) fn join(&self, name: &str) -> Service {
-        let path = |name: &str| {
-            self.directory
-                .path()
-                .join(name)
-                .to_str()
-                .expect("a readable path")
-                .to_owned()
-        };
-        Service::start(&[
-            "--endpoint-url",
-            &self.url,
-            "--admin-token-file",
-            &path("token"),
-            "--data-dir",
-            &path(name),
-        ])
+        Service::of(&mut self.service(name))
+    }
+
+    /// What starts that service.
+    pub(crate) fn service(&self, name: &str) -> Command {
+        let place = self.directory.path();
+        let mut serve = serve();
+        serve
+            .args(["--endpoint-url", &self.url, "--admin-token-file"])
+            .arg(place.join("token"))
+            .arg("--data-dir")
+            .arg(place.join(name));
+        serve
     }
 }

@@ -10,6 +10,7 @@ use crate::cli::api::NewToken;
 use crate::cli::connection::AdminArgs;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
+use crate::cli::receipt;
 use crate::cli::write::{Write, WriteArgs};
 use crate::clock::{Clock as _, SystemClock};
 
@@ -53,9 +54,10 @@ impl Rotate {
             body: Some(body),
             if_match: None,
             key: self.write.key(),
+            wait: self.write.wait,
         };
         let answer = client.write(&write).await?;
-        output.print(&answer, |made| describe(&self.id, old_until, &made))
+        receipt::print(output, &answer, |made| describe(&self.id, old_until, &made))
     }
 }
 

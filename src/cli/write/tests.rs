@@ -76,15 +76,34 @@ fn client(url: &str) -> Client {
     line.admin.client().unwrap()
 }
 
-async fn send(client: &Client) -> Result<Answer, Failure> {
-    let write = Write {
+fn write(client: &Client) -> Write {
+    Write {
         method: Method::POST,
         url: client.url(&["v1", "write"]),
         body: None,
         if_match: Some(Revision(3)),
         key: "build-1".parse().unwrap(),
-    };
+        wait: None,
+    }
+}
+
+async fn send(client: &Client) -> Result<Answer, Failure> {
+    let write = write(client);
     client.write_with_pause(&write, Duration::ZERO).await
+}
+
+#[test]
+fn a_wait_goes_with_the_query_and_is_given_the_time_it_takes() {
+    let client = client("http://127.0.0.1:1");
+    let mut write = write(&client);
+    write.url.set_query(Some("reason=r"));
+    write.wait = Some(10_000);
+    let request = client.prepare(&write).build().unwrap();
+    assert_eq!(
+        request.url().query(),
+        Some("reason=r&wait=all&timeout_ms=10000")
+    );
+    assert!(*request.timeout().unwrap() > Duration::from_secs(20));
 }
 
 #[tokio::test]
@@ -150,6 +169,7 @@ fn a_write_without_a_given_key_gets_a_fresh_one() {
     let args = WriteArgs {
         reason: "r".parse().unwrap(),
         idempotency_key: None,
+        wait: None,
     };
     assert_ne!(args.key(), args.key());
 }

@@ -135,7 +135,7 @@ async fn what_is_no_request_for_an_access_token_is_told_in_the_words_of_oauth() 
         lines.push(format!("{} {error}: {why}", answer.status.as_u16()));
     }
     assert_snapshot!(lines.join("\n"), @"
-    400 invalid_request: the parameter grant_type is missing
+    400 invalid_request: send the header `Content-Type: application/x-www-form-urlencoded`
     400 invalid_request: send the header `Content-Type: application/x-www-form-urlencoded`
     400 invalid_request: the parameter grant_type is missing
     400 unsupported_grant_type: only grant_type=client_credentials is supported

@@ -308,6 +308,11 @@ impl Cluster {
 
     /// One more service on the store: the same `name`, the same data directory.
     pub(crate) fn join(&self, name: &str) -> Service {
+        self.join_with(name, &[])
+    }
+
+    /// The same, with `arguments` besides.
+    pub(crate) fn join_with(&self, name: &str, arguments: &[&str]) -> Service {
         let path = |name: &str| {
             self.directory
                 .path()
@@ -316,13 +321,15 @@ impl Cluster {
                 .expect("a readable path")
                 .to_owned()
         };
-        Service::start(&[
+        let (token, data) = (path("token"), path(name));
+        let shared = [
             "--endpoint-url",
             &self.url,
             "--admin-token-file",
-            &path("token"),
+            &token,
             "--data-dir",
-            &path(name),
-        ])
+            &data,
+        ];
+        Service::start(&[&shared, arguments].concat())
     }
 }

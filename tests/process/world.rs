@@ -327,6 +327,11 @@ impl Cluster {
         Service::of(&mut self.service(name))
     }
 
+    /// The same, with `arguments` besides.
+    pub(crate) fn join_with(&self, name: &str, arguments: &[&str]) -> Service {
+        Service::of(self.service(name).args(arguments))
+    }
+
     /// What starts that service.
     pub(crate) fn service(&self, name: &str) -> Command {
         let place = self.directory.path();

@@ -164,16 +164,17 @@ fn asked_interface(uri: &Uri) -> Result<Option<InterfaceNumber>, Problem> {
     let Some(query) = uri.query() else {
         return Ok(None);
     };
-    let Some(value) = query
+    let mut values = query
         .split('&')
-        .find_map(|pair| pair.strip_prefix("interface="))
-    else {
+        .filter_map(|pair| pair.strip_prefix("interface="));
+    let Some(value) = values.next() else {
         return Ok(None);
     };
-    let number = value.parse().map_err(|_| {
+    let number = value.parse().ok().filter(|_| values.next().is_none());
+    let number = number.ok_or_else(|| {
         Problem::new(
             Kind::BadRequest,
-            "parameter interface: expected a whole number",
+            "parameter interface: expected one whole number",
         )
     })?;
     Ok(Some(InterfaceNumber(number)))

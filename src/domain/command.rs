@@ -5,7 +5,7 @@
 
 mod assignments;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub use assignments::Assignments;
@@ -131,6 +131,7 @@ pub struct Flow {
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The flow each slot is bound to. The transfer in the Traffic Cop flow is fixed, so this stays.
+    #[serde(deserialize_with = "two_flows")]
     pub flows: BySlot<Flow>,
     /// The slot that takes calls from the start; blue if left out.
     #[serde(default = "blue")]
@@ -143,6 +144,18 @@ pub struct Create {
     /// The variables of that interface, which nobody can have defined before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub variables: Option<Interface>,
+}
+
+/// A flow per slot and nothing else: what stands beside them would be ignored, and its sender not know.
+fn two_flows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BySlot<Flow>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct TwoFlows {
+        blue: Flow,
+        green: Flow,
+    }
+    let TwoFlows { blue, green } = Deserialize::deserialize(deserializer)?;
+    Ok(BySlot { blue, green })
 }
 
 fn blue() -> Slot {

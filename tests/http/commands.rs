@@ -579,6 +579,10 @@ async fn every_write_but_creation_and_rollback_says_what_it_has_seen() {
                 "{command} with {bad:?}"
             );
         }
+        let twice = ask().if_match("\"2\"").if_match("\"2\"").send().await;
+        assert_eq!(twice.problem(), "bad-request", "{command}");
+        let keys = ask().if_match("\"2\"").key("a").key("b").send().await;
+        assert_eq!(keys.problem(), "bad-request", "{command}");
     }
     let delete = || app.admin("DELETE", &format!("/v1/environments/{MAIN}?reason=r"));
     assert_eq!(delete().send().await.problem(), "precondition-required");

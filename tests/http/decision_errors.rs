@@ -217,6 +217,27 @@ async fn a_body_that_is_no_json_object_with_texts_is_refused() {
 }
 
 #[tokio::test]
+async fn an_unknown_member_among_thousands_is_ignored_once_and_refused_twice() {
+    let app = TestApp::start().await;
+    app.create(MAIN).await;
+    let members: Vec<_> = (0..1_800).map(|name| format!("\"{name}\":0")).collect();
+    let once = members.join(",");
+    assert_eq!(
+        app.call(MAIN)
+            .raw(format!("{{{once}}}"))
+            .send()
+            .await
+            .line(),
+        "200"
+    );
+    for twice in [0, 7, 8, 1_799] {
+        let body = format!("{{{once},\"{twice}\":1}}");
+        let answer = app.call(MAIN).raw(body).send().await;
+        assert_eq!(answer.problem(), "bad-request", "{twice}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_may_have_sixteen_kibibytes_and_no_more() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
@@ -266,7 +287,7 @@ async fn an_interface_that_is_no_number_is_a_bad_request() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
     let mut lines = Vec::new();
-    for value in ["", CANARY, "-1", "1.0", "4294967296"] {
+    for value in ["", CANARY, "-1", "1.0", "4294967296", "0&interface=0"] {
         let path = format!("/v1/environments/{MAIN}/decisions?interface={value}");
         lines.push(
             app.decisions("POST", &path)
@@ -277,7 +298,7 @@ async fn an_interface_that_is_no_number_is_a_bad_request() {
         );
     }
     lines.dedup();
-    assert_snapshot!(lines.join("\n"), @"400 bad-request: parameter interface: expected a whole number");
+    assert_snapshot!(lines.join("\n"), @"400 bad-request: parameter interface: expected one whole number");
 }
 
 #[tokio::test]

@@ -86,12 +86,19 @@ impl Caller {
     }
 }
 
+/// The text of a header that may stand once; what stands twice, or is no text, reads as an empty one, which nothing takes.
+fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    let is_only = values.next().is_none();
+    Some(value.to_str().ok().filter(|_| is_only).unwrap_or_default())
+}
+
 /// The caller's name for the write, with or without the quotes that the header's draft standard asks for.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let Some(text) = only(headers, IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
-    let text = value.to_str().unwrap_or_default();
     let text = text
         .strip_prefix('"')
         .and_then(|text| text.strip_suffix('"'))
@@ -104,10 +111,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Proble
 
 /// The revision named by `If-Match`; `*` is whatever there is.
 fn expected_revision(headers: &HeaderMap) -> Result<Option<Revision>, Problem> {
-    let Some(value) = headers.get(IF_MATCH) else {
+    let Some(text) = only(headers, IF_MATCH) else {
         return Ok(None);
     };
-    let text = value.to_str().unwrap_or_default().trim();
+    let text = text.trim();
     if text == "*" {
         return Ok(None);
     }

@@ -1,6 +1,7 @@
 //! What a caller says, read without copying.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::de::{Error as _, IgnoredAny, MapAccess, Visitor};
@@ -50,7 +51,7 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Input<'de>, A::Error> {
         let mut input = [const { None }; 4];
-        let mut unknown: Vec<Cow<'de, str>> = Vec::new();
+        let mut unknown = Unknown::default();
         while let Some(Text(name)) = map.next_key()? {
             let known = ["Conversation_ID", "Flow_Version", "ANI", "DNIS"]
                 .iter()
@@ -61,9 +62,7 @@ impl<'de> Visitor<'de> for Members {
                     .is_some(),
                 None => {
                     map.next_value::<IgnoredAny>()?;
-                    let is_repeated = unknown.contains(&name);
-                    unknown.push(name);
-                    is_repeated
+                    !unknown.is_new(name)
                 }
             };
             if is_repeated {
@@ -77,6 +76,31 @@ impl<'de> Visitor<'de> for Members {
             ani,
             dnis,
         })
+    }
+}
+
+/// As many unknown names are compared one by one, which costs less than keeping order.
+const FEW: usize = 8;
+
+/// The names of unknown members so far.
+#[derive(Default)]
+struct Unknown<'a> {
+    few: Vec<Cow<'a, str>>,
+    /// In order, so that thousands of them take no longer than thousands of anything.
+    others: BTreeSet<Cow<'a, str>>,
+}
+
+impl<'a> Unknown<'a> {
+    /// Keeps a name; false if it was there.
+    fn is_new(&mut self, name: Cow<'a, str>) -> bool {
+        if self.few.contains(&name) {
+            return false;
+        }
+        if self.few.len() < FEW {
+            self.few.push(name);
+            return true;
+        }
+        self.others.insert(name)
     }
 }
 

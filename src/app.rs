@@ -1,19 +1,19 @@
 //! The composition root: settings in, a running service out. The only place that picks the concrete clock, store, listeners
 //! and tasks.
 
+mod doors;
 mod first_admin;
 mod open_files;
 mod sample;
 mod signing_keys;
+mod threads;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -23,13 +23,13 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, ServeArgs};
 use crate::control::Control;
 use crate::data_dir::{DataDir, DataDirError};
-use crate::http::listener::{Door, serve as serve_at};
-use crate::http::{DecisionsService, Listener, RoutedService};
+use crate::http::Listener;
 use crate::replica::last_good::{self, Files};
 use crate::replica::{CatchUpError, Replica, tasks, validation};
 use crate::signals::Stop;
 use crate::store::Store;
 use crate::telemetry::Metrics;
+use doors::Doors;
 
 #[cfg(feature = "embedded")]
 use crate::store::embedded::Embedded;
@@ -44,6 +44,7 @@ enum Embedded {}
 /// The settings contradict each other, an address is taken, the data directory is in use, or the tables are missing. A store
 /// that is away is no error: the service waits for it.
 pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    args.check()?;
     // Before anyone is told that the process is there.
     let stop = Stop::listen().context("cannot listen for signals")?;
     start_logging(&args)?;
@@ -84,14 +85,15 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         authenticator: authenticator(&args, embedded.is_some())?.with_keyring(keyring),
         clock,
         metrics,
-        limits: args.limits.of_requests(),
+        limits: args.limits.of_requests(args.overload.read_deadline()),
+        load: Arc::new(args.overload.load()),
         is_draining: AtomicBool::new(false),
     });
     load(&listener, &args).await?;
 
-    let doors = Doors::open(&args, &listener.metrics)?;
+    let doors = Doors::open(&args, &listener)?;
     greet(&args, &doors, embedded.is_some())?;
-    answer(listener, doors, stop, args.shutdown_delay()).await;
+    doors.answer(listener, stop, args.shutdown_delay()).await?;
     following.end().await;
     tracing::info!("stopped");
     drop((embedded, data_dir));
@@ -131,60 +133,6 @@ impl Following {
         self.stop.cancel();
         self.tasks.join_all().await;
     }
-}
-
-/// Where callers come in.
-struct Doors {
-    decisions: Door,
-    admin: Door,
-}
-
-impl Doors {
-    fn open(args: &ServeArgs, metrics: &Metrics) -> anyhow::Result<Self> {
-        let limits = &args.limits;
-        let wanted = u64::from(limits.max_connections) + u64::from(limits.max_admin_connections);
-        let room = open_files::make_room(wanted);
-        let room = room.saturating_sub(limits.max_admin_connections.into());
-        let connections = u32::try_from(room).unwrap_or(u32::MAX).max(1);
-        if connections < limits.max_connections {
-            tracing::warn!(
-                connections,
-                "the limit of open files leaves room for fewer connections than --max-connections; raise it (`ulimit -n`)"
-            );
-        }
-        let door = |name, socket, connections| Door {
-            name,
-            socket,
-            limits: limits.of_connections(connections),
-            metrics: metrics.clone(),
-        };
-        let queue = limits.accept_queue;
-        let decisions = bind(args.decisions, "decisions", queue)?;
-        let admin = bind(args.admin, "admin", queue)?;
-        Ok(Self {
-            decisions: door("decisions", decisions, connections),
-            admin: door("admin", admin, limits.max_admin_connections),
-        })
-    }
-}
-
-/// Answers until a signal comes, then lets go in order: not ready but still there, no new connections, answers finished.
-async fn answer(listener: Arc<Listener>, doors: Doors, mut stop: Stop, delay: Duration) {
-    let stop_listening = CancellationToken::new();
-    let decisions = DecisionsService::new(Arc::clone(&listener));
-    let admin = RoutedService::admin(Arc::clone(&listener));
-    let mut serving = JoinSet::new();
-    serving.spawn(serve_at(doors.decisions, decisions, stop_listening.clone()));
-    serving.spawn(serve_at(doors.admin, admin, stop_listening.clone()));
-
-    stop.wait().await;
-    listener.is_draining.store(true, Ordering::Relaxed);
-    tracing::info!("stopping: not ready any more, still accepting for {delay:?}");
-    // Whoever sends a second signal has waited long enough.
-    let _ = tokio::time::timeout(delay, stop.wait()).await;
-    tracing::info!("stopping: finishing what is being answered");
-    stop_listening.cancel();
-    serving.join_all().await;
 }
 
 fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
@@ -302,26 +250,10 @@ async fn load(listener: &Listener, args: &ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn bind(address: SocketAddr, what: &str, queue: u32) -> anyhow::Result<TcpListener> {
-    let listen = || {
-        let socket = match address {
-            SocketAddr::V4(_) => TcpSocket::new_v4()?,
-            SocketAddr::V6(_) => TcpSocket::new_v6()?,
-        };
-        // A restart must not wait for connections that have ended already.
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(queue)
-    };
-    listen().with_context(|| {
-        format!("cannot listen for {what} on {address}; choose another address with --{what}")
-    })
-}
-
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
 fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<()> {
-    let decisions = doors.decisions.socket.local_addr()?;
-    let admin = doors.admin.socket.local_addr()?;
+    let decisions = doors.decisions_address()?;
+    let admin = doors.admin_address()?;
     let mut text = format!(
         "decisions  http://{decisions}\nadmin      http://{admin}  (API documentation: http://{admin}/docs/)\n"
     );

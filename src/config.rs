@@ -1,6 +1,7 @@
 //! Settings: flags with environment variables, parsed once, and nothing else.
 
 mod limits;
+mod overload;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use limits::LimitArgs;
+pub use overload::OverloadArgs;
 
 use crate::store::connection::Endpoint;
 
@@ -187,6 +189,12 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub limits: LimitArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub overload: OverloadArgs,
     /// Form of the log on standard error.
     #[arg(
         long,
@@ -210,6 +218,18 @@ impl ServeArgs {
     #[must_use]
     pub fn validation_budget(&self) -> Duration {
         Duration::from_millis(self.validation_budget_ms.into())
+    }
+
+    /// Refuses settings that contradict each other.
+    ///
+    /// # Errors
+    /// Which do, and how to mend them.
+    pub fn check(&self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.validation_budget() <= self.overload.decision_deadline() / 2,
+            "--validation-budget-ms must be at most half of --decision-deadline-ms: the wait for a proof is a part of the decision"
+        );
+        Ok(())
     }
 
     /// Time between a signal to stop and the moment from which no connection is accepted any more.

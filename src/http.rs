@@ -12,6 +12,7 @@ mod limits;
 pub mod listener;
 mod oauth;
 pub mod openapi;
+pub mod overload;
 pub mod problem;
 
 use std::any::Any;
@@ -38,6 +39,7 @@ use crate::control::Control;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
 pub use limits::RequestLimits;
+use overload::Load;
 use problem::{Kind, Problem};
 
 /// On every answer, errors included: nobody between us and a caller may keep it.
@@ -58,6 +60,8 @@ pub struct Listener {
     pub metrics: Metrics,
     /// How much a request may hold.
     pub limits: RequestLimits,
+    /// How much there is to do, and what is put off for it.
+    pub load: Arc<Load>,
     /// Set while the process is on its way out: not ready any more, still answering.
     pub is_draining: AtomicBool,
 }
@@ -86,14 +90,16 @@ impl Listener {
 
 /// What the decisions listener answers.
 ///
-/// From the outside in: problems are counted where they leave; a panic becomes a problem document, and costs that one request
-/// alone. Decisions do without the second and catch their own.
+/// From the outside in: problems are counted where they leave; health is put off when decisions are all there is time for; a
+/// panic becomes a problem document, and costs that one request alone. Decisions do without the last two, whose work they do
+/// themselves: a layer would cost as much as the decision.
 pub fn decisions_router(listener: Arc<Listener>) -> Router {
     Router::new()
         .merge(health::router())
         .merge(oauth::router())
         .fallback(nothing_here)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&listener), overload::shed))
         .route(
             "/v1/environments/{environment}/decisions",
             post(decisions::decide_call),
@@ -190,8 +196,9 @@ impl Service<http::Request<Body>> for DecisionsService {
 
 /// What the admin listener answers.
 ///
-/// From the outside in: no answer may be kept, whoever made it; problems are counted where they leave; a panic becomes a
-/// problem that is counted too.
+/// From the outside in: no answer may be kept, whoever made it; problems are counted where they leave; what there is no time
+/// for is put off before anything is done for it; what takes too long is given up; a panic becomes a problem that is counted
+/// too.
 pub fn admin_router(listener: Arc<Listener>) -> Router {
     let (api, description) = openapi::split(admin::router(), Arc::clone(&listener));
     Router::new()
@@ -205,6 +212,8 @@ pub fn admin_router(listener: Arc<Listener>) -> Router {
         .fallback(nothing_here)
         .method_not_allowed_fallback(no_such_method)
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&listener), overload::in_time))
+        .layer(from_fn_with_state(Arc::clone(&listener), overload::shed))
         .layer(from_fn_with_state(listener, count_problems))
         .layer(from_fn(forbid_storing))
 }

@@ -163,14 +163,15 @@ impl LimitArgs {
         }
     }
 
-    /// What a request may hold.
+    /// What a request may hold, with a deadline for reads.
     #[must_use]
-    pub fn of_requests(&self) -> RequestLimits {
+    pub fn of_requests(&self, read_deadline: Duration) -> RequestLimits {
         RequestLimits {
             uri_bytes: self.max_uri_bytes as usize,
             headers: self.max_headers as usize,
             decision_body_bytes: self.max_decision_body_bytes as usize,
             admin_body_bytes: self.max_admin_body_bytes as usize,
+            read_deadline,
         }
     }
 }
@@ -194,6 +195,7 @@ mod tests {
         let ours = ConnectionLimits::default();
         assert_eq!(format!("{connections:?}"), format!("{ours:?}"));
         let ours = RequestLimits::default();
-        assert_eq!(format!("{:?}", limits.of_requests()), format!("{ours:?}"));
+        let requests = limits.of_requests(ours.read_deadline);
+        assert_eq!(format!("{requests:?}"), format!("{ours:?}"));
     }
 }

@@ -20,6 +20,7 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use rand::RngExt;
 use utoipa::{IntoParams, ToSchema};
 
+use super::overload::Class;
 use super::problem::{Kind, Problem, ProblemSchema};
 use super::{Listener, NO_STORE, body};
 use crate::domain::access::Scope;
@@ -66,6 +67,10 @@ pub async fn decide_call(State(listener): State<Arc<Listener>>, request: Request
 }
 
 async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, Problem> {
+    if listener.load.is_too_late() {
+        listener.metrics.edge.put_off(Class::Decision.name());
+        return Err(Problem::overloaded());
+    }
     let (head, body) = request.into_parts();
     let name = environment_name(&head.uri);
     {
@@ -87,7 +92,11 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
     let interface = asked_interface(&head.uri)?;
     let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
     let input = input::parse(&body)?;
-    let source = if asks_for_validation(&head.headers) && listener.replica.validate().await {
+    // With half the deadline gone there is no time to wait for a proof.
+    let source = if asks_for_validation(&head.headers)
+        && !listener.load.is_full()
+        && listener.replica.validate().await
+    {
         Some(Source::Validated)
     } else {
         None

@@ -1,4 +1,6 @@
-//! How much a request may hold.
+//! How much a request may hold, and how long a read may take.
+
+use std::time::Duration;
 
 /// Room for the parts of a request. The defaults are those of the settings.
 #[derive(Debug, Clone, Copy)]
@@ -11,6 +13,8 @@ pub struct RequestLimits {
     pub decision_body_bytes: usize,
     /// Most bytes of the body of a request to the admin API.
     pub admin_body_bytes: usize,
+    /// How long a read of the admin API may take.
+    pub read_deadline: Duration,
 }
 
 impl Default for RequestLimits {
@@ -20,6 +24,7 @@ impl Default for RequestLimits {
             headers: 64,
             decision_body_bytes: 16 * 1024,
             admin_body_bytes: 64 * 1024,
+            read_deadline: Duration::from_secs(60),
         }
     }
 }

@@ -29,6 +29,7 @@ use tokio_util::task::AbortOnDropHandle;
 pub use exchange::BodyFault;
 pub use limits::ConnectionLimits;
 
+use crate::http::overload::Load;
 use crate::telemetry::Metrics;
 use connections::{Connections, Place};
 use conversation::{End, converse, part};
@@ -38,6 +39,8 @@ use watched::Phase;
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, which is most often a lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// Between two looks at whether there is time for newcomers.
+const LOOK_FOR_TIME: Duration = Duration::from_millis(10);
 
 /// What can stand behind a listener.
 pub trait Answers:
@@ -71,6 +74,8 @@ pub struct Door {
     pub limits: ConnectionLimits,
     /// Where it is counted.
     pub metrics: Metrics,
+    /// What says that newcomers had better wait in the system's queue; without one they never do.
+    pub load: Option<Arc<Load>>,
 }
 
 /// Serves `service` at `door` until `stop`. Then nothing new is accepted, idle connections are closed, requests under way get
@@ -78,13 +83,13 @@ pub struct Door {
 pub async fn serve<S: Answers>(door: Door, service: S, stop: CancellationToken) {
     let builder = conversation::builder(&door.limits);
     let connections = Arc::new(Connections::new(
-        door.limits,
+        door.limits.clone(),
         door.metrics.edge.of(door.name),
     ));
     let watch = Arc::clone(&connections);
     let _watch = AbortOnDropHandle::new(tokio::spawn(async move { watch.watch().await }));
     tokio::select! {
-        () = accept(&door.socket, &connections, &service, &builder) => {}
+        () = accept(&door, &connections, &service, &builder) => {}
         () = stop.cancelled() => {}
     }
     drop(door.socket);
@@ -94,13 +99,17 @@ pub async fn serve<S: Answers>(door: Door, service: S, stop: CancellationToken) 
 }
 
 async fn accept<S: Answers>(
-    socket: &TcpListener,
+    door: &Door,
     connections: &Arc<Connections>,
     service: &S,
     builder: &http1::Builder,
 ) {
     loop {
-        match socket.accept().await {
+        // Each one that is let in makes all others wait longer; in the queue it costs nothing.
+        while door.load.as_ref().is_some_and(|load| load.is_full()) {
+            tokio::time::sleep(LOOK_FOR_TIME).await;
+        }
+        match door.socket.accept().await {
             Ok((stream, _)) => {
                 let place = connections.admit(Phase::Fresh).await;
                 tokio::spawn(attend(stream, place, service.clone(), builder.clone()));

@@ -129,7 +129,8 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.kind.retry_after() {
             headers.insert(RETRY_AFTER, seconds);
         }
-        if self.kind == Kind::RequestTimeout {
+        // Who is put off had better try another replica, over another connection.
+        if matches!(self.kind, Kind::RequestTimeout | Kind::Overloaded) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if self.kind == Kind::Unauthenticated {

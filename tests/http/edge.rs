@@ -45,6 +45,7 @@ async fn door(name: &'static str, app: &TestApp, limits: ConnectionLimits) -> Do
         socket: TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
         limits,
         metrics: app.process.metrics.clone(),
+        load: None,
     }
 }
 

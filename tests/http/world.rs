@@ -102,6 +102,7 @@ impl TestApp {
             clock: clock.clone(),
             metrics: process.metrics.clone(),
             limits: RequestLimits::default(),
+            load: Arc::default(),
             is_draining: AtomicBool::new(false),
         };
         Self {

@@ -1,0 +1,150 @@
+//! The two listeners of a process: opening, answering, closing.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::open_files;
+use super::threads::DecisionThreads;
+use crate::config::ServeArgs;
+use crate::http::listener::{Door, serve};
+use crate::http::overload::Pulse;
+use crate::http::{DecisionsService, Listener, RoutedService};
+use crate::signals::Stop;
+
+/// Where callers come in.
+#[derive(Debug)]
+pub(super) struct Doors {
+    decisions: Door,
+    admin: Door,
+    threads: DecisionThreads,
+}
+
+impl Doors {
+    /// Opens both listeners. From now on the system lets callers queue.
+    pub(super) fn open(args: &ServeArgs, listener: &Listener) -> anyhow::Result<Self> {
+        let limits = &args.limits;
+        let connections = room_for_decisions(args);
+        let door = |name, socket, connections| Door {
+            name,
+            socket,
+            limits: limits.of_connections(connections),
+            metrics: listener.metrics.clone(),
+            load: None,
+        };
+        let queue = limits.accept_queue;
+        let threads = DecisionThreads::start().context("cannot start threads for decisions")?;
+        let decisions = {
+            let _threads = threads.enter();
+            bind(args.decisions, "decisions", queue)?
+        };
+        let admin = bind(args.admin, "admin", queue)?;
+        Ok(Self {
+            decisions: Door {
+                load: Some(Arc::clone(&listener.load)),
+                ..door("decisions", decisions, connections)
+            },
+            admin: door("admin", admin, limits.max_admin_connections),
+            threads,
+        })
+    }
+
+    pub(super) fn decisions_address(&self) -> io::Result<SocketAddr> {
+        self.decisions.socket.local_addr()
+    }
+
+    pub(super) fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.socket.local_addr()
+    }
+
+    /// Answers until a signal comes, then lets go in order: not ready but still there for `delay`, no new connections, answers
+    /// finished.
+    pub(super) async fn answer(
+        self,
+        listener: Arc<Listener>,
+        mut stop: Stop,
+        delay: Duration,
+    ) -> io::Result<()> {
+        let Self {
+            decisions,
+            admin,
+            threads,
+        } = self;
+        let _pulses = [
+            pulse(threads.handle(), "decisions", &listener)?,
+            pulse(&Handle::current(), "administration", &listener)?,
+        ];
+        let no_more = CancellationToken::new();
+        let service = DecisionsService::new(Arc::clone(&listener));
+        let routed = RoutedService::admin(Arc::clone(&listener));
+        let mut serving = JoinSet::new();
+        serving.spawn_on(serve(decisions, service, no_more.clone()), threads.handle());
+        serving.spawn(serve(admin, routed, no_more.clone()));
+
+        stop.wait().await;
+        listener.is_draining.store(true, Ordering::Relaxed);
+        tracing::info!("stopping: not ready any more, still accepting for {delay:?}");
+        // Whoever sends a second signal has waited long enough.
+        let _ = tokio::time::timeout(delay, stop.wait()).await;
+        tracing::info!("stopping: finishing what is being answered");
+        no_more.cancel();
+        serving.join_all().await;
+        Ok(())
+    }
+}
+
+fn pulse(threads: &Handle, name: &'static str, listener: &Listener) -> io::Result<Pulse> {
+    let wait = match name {
+        "decisions" => listener.load.of_decisions(),
+        _ => listener.load.of_administration(),
+    };
+    let gauge = listener.metrics.edge.wait(name);
+    Pulse::start(
+        threads,
+        Arc::clone(wait),
+        gauge,
+        Arc::clone(&listener.clock),
+    )
+}
+
+/// How many connections of the decisions listener there is room for, at most as many as are wanted.
+fn room_for_decisions(args: &ServeArgs) -> u32 {
+    let (wanted, admin) = (
+        args.limits.max_connections,
+        args.limits.max_admin_connections,
+    );
+    let room = open_files::make_room(u64::from(wanted) + u64::from(admin));
+    let room = u32::try_from(room.saturating_sub(admin.into())).unwrap_or(u32::MAX);
+    let connections = room.clamp(1, wanted);
+    if connections < wanted {
+        tracing::warn!(
+            connections,
+            "the limit of open files leaves room for fewer connections than --max-connections; raise it (`ulimit -n`)"
+        );
+    }
+    connections
+}
+
+fn bind(address: SocketAddr, what: &str, queue: u32) -> anyhow::Result<TcpListener> {
+    let listen = || {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // A restart must not wait for connections that have ended already.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(queue)
+    };
+    listen().with_context(|| {
+        format!("cannot listen for {what} on {address}; choose another address with --{what}")
+    })
+}

@@ -60,6 +60,8 @@ impl Class {
         let is_look = matches!(*request.method(), Method::GET | Method::HEAD);
         match path.rsplit('/').next().unwrap_or_default() {
             _ if path.starts_with("/v1/health/") => Self::Health,
+            // Without an access token there is no decision.
+            _ if path == "/oauth/token" => Self::Decision,
             "events" if is_look && path == "/v1/events" => Self::Stream,
             _ if is_look && path.starts_with("/v1/") => Self::Read,
             _ if is_look => Self::View,
@@ -309,6 +311,7 @@ mod tests {
             ("POST", "/v1/environments/a/cutover", Class::Write),
             ("DELETE", "/v1/tokens/a", Class::Write),
             ("GET", "/v1/health/ready", Class::Health),
+            ("POST", "/oauth/token", Class::Decision),
             ("POST", "/v1/environments/a/rollback", Class::Rescue),
             ("POST", "/v1/environments/a/rollout/abort", Class::Rescue),
             ("POST", "/v1/environments/a/rollout/pause", Class::Rescue),

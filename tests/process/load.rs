@@ -16,7 +16,7 @@ use crate::world::PATIENCE;
 /// Callers of each kind.
 const CALLERS: usize = 2;
 /// Pause of a caller between two calls.
-const PAUSE: Duration = Duration::from_millis(2);
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What is true of the deployment, whatever a process says.
 #[derive(Debug, Default)]

@@ -10,13 +10,15 @@ use crate::load::{Facts, Load};
 use crate::world::{Cluster, Service, until};
 
 /// Answers of each kind that make a load.
-const SOME: usize = 50;
+const SOME: usize = 20;
 /// Answers of each kind in an outage: many more than wait for a store before it is known to be away.
-const MANY: usize = 300;
+const MANY: usize = 100;
+/// A process on a store that answers within half a second, which on a busy machine is not much.
+const PATIENT: [&str; 2] = ["--validation-budget-ms", "500"];
 
 /// Two processes that serve an environment, and everything that is known of it.
 async fn two_processes(cluster: &Cluster) -> ([Service; 2], [Client; 2], Arc<Facts>) {
-    let services = [cluster.join("a"), cluster.join("b")];
+    let services = ["a", "b"].map(|name| Service::of(cluster.service(name).args(PATIENT)));
     let clients = services
         .each_ref()
         .map(|service| service.client(&cluster.token));
@@ -119,7 +121,7 @@ async fn processes_killed_under_load_and_restarted_in_an_outage_serve_what_they_
         service.kill().await;
     }
 
-    let services = [cluster.join("a"), cluster.join("b")];
+    let services = ["a", "b"].map(|name| Service::of(cluster.service(name).args(PATIENT)));
     let clients = services
         .each_ref()
         .map(|service| service.client(&cluster.token));

@@ -59,6 +59,7 @@ impl Caller {
             clock: process.clock.clone(),
             metrics: process.metrics.clone(),
             limits: RequestLimits::default(),
+            load: Arc::default(),
             is_draining: AtomicBool::new(false),
         };
         Self(decisions_router(Arc::new(listener)))

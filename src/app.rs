@@ -23,6 +23,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, ServeArgs};
 use crate::control::Control;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::evidence::{self, Writer};
 use crate::http::Listener;
 use crate::replica::last_good::{self, Files};
 use crate::replica::{CatchUpError, Replica, tasks, validation};
@@ -70,6 +71,14 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         let keyring = Arc::clone(&keyring);
         following.also(|stop| sources::watch(files, known, keyring, stop));
     }
+    let (exposures, queue) = evidence::queue(Arc::clone(&clock), &metrics);
+    let writer = Writer::new(
+        queue,
+        Arc::clone(&replica),
+        Arc::clone(&clock),
+        metrics.clone(),
+    );
+    following.also(|stop| writer.run(stop));
     let control = Control::new(
         Arc::clone(&replica),
         Arc::clone(&clock),
@@ -82,6 +91,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let listener = Arc::new(Listener {
         replica,
         control,
+        exposures,
         authenticator: authenticator(&args, embedded.is_some())?.with_keyring(keyring),
         clock,
         metrics,
@@ -129,6 +139,7 @@ impl Following {
         self.tasks.spawn(task(self.stop.clone()));
     }
 
+    /// Ends it, after the last answer: exposures of the last calls are written on the way.
     async fn end(self) {
         self.stop.cancel();
         self.tasks.join_all().await;

@@ -36,6 +36,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::Authenticator;
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::evidence::Exposures;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
 pub use limits::RequestLimits;
@@ -52,6 +53,8 @@ pub struct Listener {
     pub replica: Arc<Replica>,
     /// The writer.
     pub control: Control,
+    /// Where decisions leave what they are evidence of.
+    pub exposures: Exposures,
     /// Who may do what.
     pub authenticator: Authenticator,
     /// Time.

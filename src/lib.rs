@@ -5,6 +5,7 @@
 //! - [`domain`]: what an environment is, what commands do to it, which slot takes a call, how a rollout is judged. Pure.
 //! - [`store`]: the journal and everything else that knows DynamoDB.
 //! - [`replica`]: follows the journal, and keeps the snapshot that decisions are made from.
+//! - [`evidence`]: what decisions leave behind for the judge, on its way to the store.
 //! - [`control`]: the only writer.
 //! - [`access`]: every kind of credential in, one principal out.
 //! - [`http`]: the two listeners.
@@ -19,6 +20,7 @@ pub mod config;
 pub mod control;
 pub mod data_dir;
 pub mod domain;
+pub mod evidence;
 pub mod http;
 pub mod replica;
 pub mod signals;

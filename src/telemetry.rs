@@ -57,6 +57,8 @@ pub struct Metrics {
     pub live_replicas: Gauge,
     /// `traffic_cop_receipts_total`: receipts that a write waited for, by what they came to.
     pub receipts: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_exposures_total`: decisions that are evidence about a rollout, by whether they were written or dropped.
+    pub exposures: Family<OutcomeLabels, Counter>,
 }
 
 /// Labels of a decision.
@@ -216,6 +218,11 @@ impl Metrics {
             "receipts",
             "Receipts that a write waited for, and what they came to",
             self.receipts.clone(),
+        );
+        registry.register(
+            "exposures",
+            "Decisions that are evidence about a rollout, and whether they were written",
+            self.exposures.clone(),
         );
         let mut exposition = String::new();
         // Writing to a String cannot fail.

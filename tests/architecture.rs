@@ -20,6 +20,7 @@ const RULES: [Rule; 4] = [
             "crate::http",
             "crate::store",
             "crate::replica",
+            "crate::evidence",
             "crate::control",
             "crate::cli",
             "crate::app",
@@ -50,6 +51,7 @@ const RULES: [Rule; 4] = [
         forbidden: &[
             "crate::http",
             "crate::replica",
+            "crate::evidence",
             "crate::control",
             "crate::cli",
             "crate::app",

@@ -122,6 +122,7 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
         || Bucket::of(rand::rng().random()),
     );
     served.count(&decision, source);
+    listener.exposures.note(served, &decision);
     let interface = interface
         .filter(|number| served.compiled.has_interface(*number))
         .unwrap_or(decision.interface);

@@ -7,6 +7,7 @@
 mod access;
 mod carry;
 mod environment;
+pub mod exposures;
 #[cfg(test)]
 mod tests;
 

@@ -16,6 +16,7 @@ mod description;
 mod edge;
 mod environments;
 mod explain;
+mod exposures;
 mod framing;
 mod history;
 mod interfaces;

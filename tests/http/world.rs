@@ -98,6 +98,7 @@ impl TestApp {
                 process.metrics.clone(),
                 DRAIN_TIME,
             ),
+            exposures: process.exposures.clone(),
             authenticator,
             clock: clock.clone(),
             metrics: process.metrics.clone(),

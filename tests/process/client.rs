@@ -262,11 +262,19 @@ impl Client {
             .expect("an answer")
     }
 
+    /// Asks for a decision about a call of one's own.
+    pub(crate) async fn decide_about(&self, name: &str, call: Value) -> Value {
+        let request = self.about(name, call).bearer_auth(&self.token);
+        Answer::of(request).await.expect("an answer").ok()
+    }
+
     fn call(&self, name: &str) -> RequestBuilder {
+        self.about(name, json!({ "Conversation_ID": "a-conversation" }))
+    }
+
+    fn about(&self, name: &str, call: Value) -> RequestBuilder {
         let url = format!("{}/v1/environments/{name}/decisions", self.decisions);
-        self.http
-            .post(url)
-            .json(&json!({ "Conversation_ID": "a-conversation" }))
+        self.http.post(url).json(&call)
     }
 
     /// Whether the decisions listener says that it is ready; `None` if it says nothing.

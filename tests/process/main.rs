@@ -3,6 +3,7 @@
 mod client;
 mod cluster;
 mod crash;
+mod exposures;
 mod load;
 mod outage;
 mod quick_start;

@@ -16,6 +16,7 @@ mod chronicle;
 mod control;
 mod conversation;
 mod damage;
+mod exposures;
 mod faults;
 mod fixtures;
 mod history;
@@ -49,6 +50,11 @@ fn main() -> ExitCode {
         Suite {
             name: "replica",
             cases: replica::CASES,
+            engines: &Engine::LOCAL,
+        },
+        Suite {
+            name: "exposures",
+            cases: exposures::CASES,
             engines: &Engine::LOCAL,
         },
         Suite {

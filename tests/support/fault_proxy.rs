@@ -35,6 +35,8 @@ pub(crate) enum Ask {
     Row,
     /// Writes or reads heartbeats.
     Heartbeat,
+    /// Writes exposures.
+    Exposures,
     /// Anything else.
     Other,
 }
@@ -60,6 +62,8 @@ pub(crate) enum Fault {
     ServerError,
     /// It reaches nobody; the answer is to come more slowly.
     Throttle,
+    /// It reaches nobody; the answer is that there was no room for anything in it. For writes of several items.
+    NoRoom,
 }
 
 #[derive(Debug)]
@@ -260,6 +264,13 @@ async fn answer(
             StatusCode::BAD_REQUEST,
             "ProvisionedThroughputExceededException",
         )),
+        Some(Fault::NoRoom) => {
+            let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+            Ok(json(
+                StatusCode::OK,
+                serde_json::json!({ "UnprocessedItems": body["RequestItems"] }).to_string(),
+            ))
+        }
     }
 }
 
@@ -358,15 +369,22 @@ fn ask(target: &str, body: &Value) -> Ask {
         ("GetItem", "journal") => Ask::Entry,
         ("Query", "journal") => Ask::Poll,
         (_, "heartbeat") => Ask::Heartbeat,
+        ("BatchWriteItem", _) => Ask::Exposures,
         ("PutItem" | "UpdateItem", _) => Ask::Row,
         _ => Ask::Other,
     }
 }
 
 fn problem(status: StatusCode, code: &str) -> Response<Full<Bytes>> {
-    let body = format!(
-        r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"a fault on purpose"}}"#
-    );
+    json(
+        status,
+        format!(
+            r#"{{"__type":"com.amazonaws.dynamodb.v20120810#{code}","message":"a fault on purpose"}}"#
+        ),
+    )
+}
+
+fn json(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     Response::builder()
         .status(status)
         .header("content-type", "application/x-amz-json-1.0")

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use traffic_cop::clock::Clock;
 use traffic_cop::control::{Answer, Control, Outcome, Request, WriteError};
 use traffic_cop::domain::access::{Access, AccessCommand};
+use traffic_cop::domain::decision::{self, Decision};
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::{Command, Environment};
+use traffic_cop::evidence::{self, Exposures, Writer};
 use traffic_cop::replica::tracked::Tracked;
 use traffic_cop::replica::{CatchUpError, Replica, Served, tasks, validation};
-use traffic_cop::store::Store;
 use traffic_cop::store::connection::Endpoint;
 use traffic_cop::store::record::Position;
+use traffic_cop::store::{Store, StoreError};
 use traffic_cop::telemetry::Metrics;
 
 use super::commands;
@@ -26,6 +29,8 @@ use super::world::{DRAIN_TIME, until_answered};
 pub(crate) struct Process {
     pub(crate) replica: Arc<Replica>,
     pub(crate) control: Arc<Control>,
+    pub(crate) exposures: Exposures,
+    writer: Arc<Mutex<Writer>>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -78,9 +83,13 @@ impl Process {
         let replica = Replica::new(store, clock.clone(), metrics.clone());
         let replica = Arc::new(replica.with_validation_budget(budget));
         let control = Control::new(replica.clone(), clock.clone(), metrics.clone(), DRAIN_TIME);
+        let (exposures, queue) = evidence::queue(clock.clone(), &metrics);
+        let writer = Writer::new(queue, replica.clone(), clock.clone(), metrics.clone());
         Self {
             replica,
             control: Arc::new(control),
+            exposures,
+            writer: Arc::new(Mutex::new(writer)),
             metrics,
             clock,
         }
@@ -198,6 +207,22 @@ impl Process {
     pub(crate) async fn beat(&self) {
         self.replica.beat().await.expect("a heartbeat");
         self.replica.look_around().await.expect("heartbeats");
+    }
+
+    /// Decides a call, as the decisions listener does.
+    pub(crate) fn decide(&self, name: &str, call: &decision::Request<'_>) -> Decision {
+        let served = self.serves(name).expect("it is served");
+        let no_clock = || panic!("the time does not matter");
+        let decision = decision::decide(&served.compiled, call, no_clock, || {
+            panic!("every call has an id")
+        });
+        self.exposures.note(&served, &decision);
+        decision
+    }
+
+    /// Writes the exposures that wait, as the process does once a second.
+    pub(crate) async fn write_exposures(&self) -> Result<(), StoreError> {
+        self.writer.lock().await.write().await
     }
 
     /// What calls to `name` are answered from.

@@ -52,9 +52,13 @@ impl Tables {
 
     /// The items of one partition of the control table, in order.
     pub(crate) async fn partition(&self, partition: &str) -> Vec<Item> {
+        self.partition_of(&self.control, partition).await
+    }
+
+    async fn partition_of(&self, table: &str, partition: &str) -> Vec<Item> {
         self.client
             .query()
-            .table_name(&self.control)
+            .table_name(table)
             .consistent_read(true)
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", PARTITION_KEY)
@@ -139,6 +143,22 @@ impl Tables {
     /// The row of an environment, which must exist.
     pub(crate) async fn row(&self, name: &str) -> Item {
         self.item(ROWS, name).await.expect("a row")
+    }
+
+    /// The items of one partition of the evidence table, in order.
+    pub(crate) async fn evidence(&self, partition: &str) -> Vec<Item> {
+        self.partition_of(&self.evidence, partition).await
+    }
+
+    /// Puts an item into the evidence table.
+    pub(crate) async fn put_evidence(&self, item: Item) {
+        self.client
+            .put_item()
+            .table_name(&self.evidence)
+            .set_item(Some(item))
+            .send()
+            .await
+            .expect("a put");
     }
 
     /// Removes every heartbeat, as time does with those of replicas that are gone.

@@ -1,0 +1,215 @@
+//! Exposures in the evidence table: batches of decisions that chance made, for the judge of a rollout.
+//!
+//! A batch holds what one replica decided about one environment within about a second. It is written once, under a key that
+//! begins with its time, and expires. Reading by time needs no index and costs what it returns, so a partition may
+//! hold all of an environment's batches. Nothing in it leads back to a caller: conversations are keyed hashes, numbers are not
+//! there at all.
+
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use jiff::Timestamp;
+
+use super::Store;
+use super::error::StoreError;
+use super::format::exposures::{FORMAT, pack, unpack};
+use super::item::{
+    Item, PARTITION_KEY, SORT_KEY, bytes, get_bytes, get_number, get_text, key, number, text,
+};
+use super::table::EXPIRES_AT;
+use crate::domain::ids::EnvironmentName;
+use crate::domain::judge::evidence::Exposure;
+
+/// Most batches that [`Store::put_exposures`] takes at once: DynamoDB's limit for one request.
+pub const MOST_BATCHES: usize = 25;
+/// Most exposures in one batch: about 170 KB. An item may have 400 KB, and one request 16 MB.
+pub const MOST_EXPOSURES: usize = 8_192;
+
+/// The exposures of one environment that one replica writes at once. It keeps its key however often it is written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The replica that decided.
+    pub replica: String,
+    /// When it was made, by the replica's clock; not before any of its exposures.
+    pub made_at: Timestamp,
+    /// Counts the replica's batches, so that no two have one key even if its clock goes back.
+    pub number: u64,
+    /// After this it may go.
+    pub expires_at: Timestamp,
+    /// The decisions, at most [`MOST_EXPOSURES`].
+    pub exposures: Vec<Exposure>,
+}
+
+impl Store {
+    /// Writes `batches`, at most [`MOST_BATCHES`], in one request. Writing a batch again changes nothing. Returns the places of
+    /// those that the store had no room for at the moment: they are not written.
+    ///
+    /// # Errors
+    /// The store does not answer or refuses. Any of the batches may have been written.
+    pub async fn put_exposures(&self, batches: &[Batch]) -> Result<Vec<usize>, StoreError> {
+        let requests = batches.iter().map(put_request).collect();
+        let answer = self
+            .client
+            .batch_write_item()
+            .request_items(&self.evidence_table, requests)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("BatchWriteItem", error))?;
+        let left = answer.unprocessed_items.unwrap_or_default();
+        let left: Vec<_> = left
+            .values()
+            .flatten()
+            .filter_map(|request| get_text(request.put_request()?.item(), SORT_KEY).ok())
+            .collect();
+        let is_left = |batch: &Batch| left.contains(&sort_key(batch).as_str());
+        Ok((0..batches.len())
+            .filter(|place| is_left(&batches[*place]))
+            .collect())
+    }
+
+    /// The exposures of `environment` in batches made at or after `from` and before `until`, page by page.
+    ///
+    /// No batch is made before its exposures, so reading from some time on gives all exposures since. A batch may show up long
+    /// after it was made, since it waits for a store that is away. So whoever wants news reads again from the earliest time that
+    /// still matters, not from where it was; the judge knows repeats.
+    #[must_use]
+    pub fn exposures(
+        &self,
+        environment: &EnvironmentName,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> ExposurePages<'_> {
+        ExposurePages {
+            store: self,
+            partition: partition(environment),
+            from: time_text(from),
+            until: time_text(until),
+            next: Next::First,
+        }
+    }
+}
+
+/// Pages of stored exposures, read one at a time.
+#[derive(Debug)]
+pub struct ExposurePages<'a> {
+    store: &'a Store,
+    partition: String,
+    from: String,
+    until: String,
+    next: Next,
+}
+
+/// Where the next page begins.
+#[derive(Debug)]
+enum Next {
+    First,
+    After(Item),
+    End,
+}
+
+/// What one page of the table holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExposurePage {
+    /// The exposures, batch by batch.
+    pub exposures: Vec<Exposure>,
+    /// Batches that could not be read, as of a newer binary: their calls are missing.
+    pub unreadable: u64,
+}
+
+impl ExposurePages<'_> {
+    /// The next page; `None` after the last.
+    ///
+    /// # Errors
+    /// The store does not answer or refuses. Asking again goes on where it failed.
+    pub async fn next(&mut self) -> Result<Option<ExposurePage>, StoreError> {
+        let start = match &self.next {
+            Next::First => None,
+            Next::After(key) => Some(key.clone()),
+            Next::End => return Ok(None),
+        };
+        let answer = self
+            .store
+            .client
+            .query()
+            .table_name(&self.store.evidence_table)
+            .consistent_read(true)
+            // No sort key equals a bare time, so the end is not included.
+            .key_condition_expression("#pk = :pk AND #sk BETWEEN :from AND :until")
+            .expression_attribute_names("#pk", PARTITION_KEY)
+            .expression_attribute_names("#sk", SORT_KEY)
+            .expression_attribute_values(":pk", text(&self.partition))
+            .expression_attribute_values(":from", text(&self.from))
+            .expression_attribute_values(":until", text(&self.until))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("Query", error))?;
+        let mut page = ExposurePage::default();
+        for item in answer.items() {
+            match read(item) {
+                Some(exposures) => page.exposures.extend(exposures),
+                None => page.unreadable += 1,
+            }
+        }
+        self.next = answer.last_evaluated_key.map_or(Next::End, Next::After);
+        Ok(Some(page))
+    }
+}
+
+fn put_request(batch: &Batch) -> WriteRequest {
+    let mut item = key(&partition(&batch.environment), &sort_key(batch));
+    let expires_at = AttributeValue::N(batch.expires_at.as_second().to_string());
+    item.extend([
+        ("format".to_owned(), number(FORMAT.into())),
+        // For people who look into the table.
+        ("calls".to_owned(), number(batch.exposures.len() as u64)),
+        ("exposures".to_owned(), bytes(&pack(&batch.exposures))),
+        (EXPIRES_AT.to_owned(), expires_at),
+    ]);
+    // Cannot fail: the one required member is set.
+    let put = PutRequest::builder().set_item(Some(item)).build();
+    WriteRequest::builder()
+        .put_request(put.expect("a put with an item"))
+        .build()
+}
+
+fn read(item: &Item) -> Option<Vec<Exposure>> {
+    let format = get_number(item, "format").ok()?;
+    if format != u64::from(FORMAT) {
+        return None;
+    }
+    unpack(get_bytes(item, "exposures").ok()?).ok()
+}
+
+fn partition(environment: &EnvironmentName) -> String {
+    format!("exposures/{environment}")
+}
+
+fn sort_key(batch: &Batch) -> String {
+    let Batch {
+        made_at,
+        replica,
+        number,
+        ..
+    } = batch;
+    format!("{}/{replica}/{number:010}", time_text(*made_at))
+}
+
+/// A time of fixed length, so that texts sort as times do.
+fn time_text(time: Timestamp) -> String {
+    format!("{time:.3}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_sort_as_texts() {
+        let texts: Vec<_> = [0, 1, 10, 999, 1_000, 1_700_000_000_000, 1_700_000_000_001]
+            .map(|ms| time_text(Timestamp::from_millisecond(ms).unwrap()))
+            .into();
+        assert!(texts.is_sorted());
+        assert_eq!(texts[5], "2023-11-14T22:13:20.000Z");
+    }
+}

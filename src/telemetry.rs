@@ -57,6 +57,10 @@ pub struct Metrics {
     pub live_replicas: Gauge,
     /// `traffic_cop_receipts_total`: receipts that a write waited for, by what they came to.
     pub receipts: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_event_streams`: clients that follow changes.
+    pub event_streams: Gauge,
+    /// `traffic_cop_events_total`: events sent to them.
+    pub events: Counter,
 }
 
 /// Labels of a decision.
@@ -217,6 +221,12 @@ impl Metrics {
             "Receipts that a write waited for, and what they came to",
             self.receipts.clone(),
         );
+        registry.register(
+            "event_streams",
+            "Clients that follow changes",
+            self.event_streams.clone(),
+        );
+        registry.register("events", "Events sent to them", self.events.clone());
         let mut exposition = String::new();
         // Writing to a String cannot fail.
         text::encode(&mut exposition, &registry).expect("text in memory");

@@ -1,7 +1,6 @@
 //! Calls, as they come in at the decisions listener of one process, without its socket.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,6 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Request, StatusCode, request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use traffic_cop::access::Authenticator;
 use traffic_cop::control::Control;
@@ -59,7 +59,8 @@ impl Caller {
             clock: process.clock.clone(),
             metrics: process.metrics.clone(),
             limits: RequestLimits::default(),
-            is_draining: AtomicBool::new(false),
+            load: Arc::default(),
+            draining: CancellationToken::new(),
         };
         Self(decisions_router(Arc::new(listener)))
     }

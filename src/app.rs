@@ -11,7 +11,6 @@ mod threads;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context as _, bail};
 use tokio::task::JoinSet;
@@ -97,7 +96,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics,
         limits: args.limits.of_requests(args.overload.read_deadline()),
         load: Arc::new(args.overload.load()),
-        is_draining: AtomicBool::new(false),
+        draining: CancellationToken::new(),
     });
     load(&listener, &args).await?;
 

@@ -14,6 +14,7 @@ mod connection;
 mod cutover;
 mod decide;
 mod env;
+mod events;
 mod exit;
 mod explain;
 mod failure;
@@ -110,6 +111,8 @@ enum Verb {
     Override(overrides::Override),
     /// List what changed in an environment, the latest first.
     History(history::History),
+    /// Follow changes as they come, a line each, until it is ended.
+    Events(events::Events),
     /// Ask which flow takes a call, as the Traffic Cop flow does.
     Decide(decide::Decide),
     /// Say why a call goes where it goes, rule by rule, now or at an earlier revision or time.
@@ -161,6 +164,7 @@ impl Verb {
             Self::Weight(weight) => weight.run(output).await,
             Self::Override(overrides) => overrides.run(output).await,
             Self::History(history) => history.run(output).await,
+            Self::Events(events) => events.run(output).await,
             Self::Decide(decide) => decide.run(output).await,
             Self::Explain(explain) => explain.run(output).await,
             Self::Token(token) => token.run(output).await,

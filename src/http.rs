@@ -19,7 +19,6 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::body::Body;
@@ -30,6 +29,7 @@ use axum::routing::{get, post};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use hyper::service::Service;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -65,15 +65,15 @@ pub struct Listener {
     pub limits: RequestLimits,
     /// How much there is to do, and what is put off for it.
     pub load: Arc<Load>,
-    /// Set while the process is on its way out: not ready any more, still answering.
-    pub is_draining: AtomicBool,
+    /// Cancelled once the process is on its way out: not ready any more, still answering, but for streams.
+    pub draining: CancellationToken,
 }
 
 impl Listener {
     /// Whether calls should be sent here.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.replica.is_ready() && !self.is_draining.load(Ordering::Relaxed)
+        self.replica.is_ready() && !self.draining.is_cancelled()
     }
 
     /// Counts `response` if it is a problem.

@@ -9,6 +9,7 @@ pub mod follower;
 pub mod last_good;
 mod membership;
 pub mod receipt;
+mod recent;
 mod rounds;
 pub mod snapshot;
 mod start;
@@ -33,8 +34,9 @@ use crate::store::row::RowUpdate;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Alarm, Metrics, OutcomeLabels};
 use contact::Contact;
-use follower::{Followed, Follower};
+use follower::{Followed, Follower, Gap};
 use membership::Membership;
+use recent::Recent;
 use tracked::Taken;
 use validation::Validations;
 
@@ -50,6 +52,7 @@ pub struct Replica {
     /// `None` until the first load. Held for moments only, never across an await.
     follower: Mutex<Option<Follower>>,
     membership: Membership,
+    recent: Mutex<Recent>,
     contact: Mutex<Contact>,
     /// The highest record whose row is known to be up to date.
     finished: Mutex<Sequence>,
@@ -74,6 +77,7 @@ impl Replica {
             snapshot: ArcSwapOption::empty(),
             follower: Mutex::new(None),
             membership: Membership::default(),
+            recent: Mutex::default(),
             contact: Mutex::default(),
             finished: Mutex::default(),
             served: watch::Sender::default(),
@@ -259,12 +263,9 @@ impl Replica {
                 follower.stand_on(entry);
                 continue;
             }
-            match follower.follow(entry) {
-                Ok(followed) => self.count(follower, followed),
-                Err(gap) => {
-                    outcome = Err(JournalFault::Gap(gap));
-                    break;
-                }
+            if let Err(gap) = self.follow_one(follower, entry) {
+                outcome = Err(JournalFault::Gap(gap));
+                break;
             }
         }
         if follower.position != before || self.is_from_file() && outcome.is_ok() {
@@ -292,8 +293,8 @@ impl Replica {
             let mut guard = locked(&self.follower);
             guard.as_mut().is_some_and(|follower| {
                 let is_next = follower.position.next == sequence;
-                if is_next && let Ok(followed) = follower.follow(Entry::Record(Box::new(record))) {
-                    self.count(follower, followed);
+                let record = Entry::Record(Box::new(record));
+                if is_next && self.follow_one(follower, record).is_ok() {
                     self.publish(follower, Source::Live);
                 }
                 follower.position.last >= sequence
@@ -304,6 +305,15 @@ impl Replica {
         } else {
             self.catch_up().await.map(|_| ())
         }
+    }
+
+    /// Follows one entry, and keeps it at hand for those who listen.
+    fn follow_one(&self, follower: &mut Follower, entry: Entry) -> Result<(), Gap> {
+        let (previous, kept) = (follower.position.last, entry.clone());
+        let followed = follower.follow(entry)?;
+        self.count(follower, followed);
+        locked(&self.recent).push(previous, kept);
+        Ok(())
     }
 
     fn publish(&self, follower: &mut Follower, source: Source) {

@@ -59,6 +59,10 @@ pub struct Metrics {
     pub receipts: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_exposures_total`: decisions that are evidence about a rollout, by whether they were written or dropped.
     pub exposures: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_event_streams`: clients that follow changes.
+    pub event_streams: Gauge,
+    /// `traffic_cop_events_total`: events sent to them.
+    pub events: Counter,
 }
 
 /// Labels of a decision.
@@ -224,6 +228,12 @@ impl Metrics {
             "Decisions that are evidence about a rollout, and whether they were written",
             self.exposures.clone(),
         );
+        registry.register(
+            "event_streams",
+            "Clients that follow changes",
+            self.event_streams.clone(),
+        );
+        registry.register("events", "Events sent to them", self.events.clone());
         let mut exposition = String::new();
         // Writing to a String cannot fail.
         text::encode(&mut exposition, &registry).expect("text in memory");

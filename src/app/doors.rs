@@ -3,7 +3,6 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -90,7 +89,7 @@ impl Doors {
         serving.spawn(serve(admin, routed, no_more.clone()));
 
         stop.wait().await;
-        listener.is_draining.store(true, Ordering::Relaxed);
+        listener.draining.cancel();
         tracing::info!("stopping: not ready any more, still accepting for {delay:?}");
         // Whoever sends a second signal has waited long enough.
         let _ = tokio::time::timeout(delay, stop.wait()).await;

@@ -178,6 +178,16 @@ pub(super) struct Entry {
     pub(super) state: Option<Environment>,
 }
 
+/// A change, as it is sent to those who follow.
+#[derive(Debug, Deserialize)]
+pub(super) struct Event {
+    pub(super) sequence: u64,
+    pub(super) aggregate: String,
+    pub(super) environment: Option<String>,
+    #[serde(flatten)]
+    pub(super) change: Entry,
+}
+
 /// Every token.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tokens {

@@ -78,6 +78,11 @@ impl Failure {
         self
     }
 
+    /// Whether the same request would fail again.
+    pub(super) fn is_for_good(&self) -> bool {
+        self.exit != Exit::Failed
+    }
+
     fn own(exit: Exit, kind: &str, title: &str, detail: String) -> Self {
         Self {
             exit,

@@ -3,6 +3,7 @@
 mod caller;
 mod commands;
 mod environments;
+mod events;
 mod explain;
 mod extract;
 mod history;
@@ -46,5 +47,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(tokens::rotate))
         .routes(routes!(tokens::revoke))
         .routes(routes!(operations::replicas))
+        .routes(routes!(events::follow))
         .routes(routes!(operations::verify))
 }

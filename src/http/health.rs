@@ -1,7 +1,6 @@
 //! Liveness, readiness and metrics.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
@@ -36,7 +35,7 @@ async fn ready(State(listener): State<Arc<Listener>>) -> Response {
             "{\"ready\":true}",
         )
             .into_response()
-    } else if listener.is_draining.load(Ordering::Relaxed) {
+    } else if listener.draining.is_cancelled() {
         Problem::new(Kind::NotReady, "this process is on its way out").into_response()
     } else {
         Problem::not_ready().into_response()

@@ -123,6 +123,18 @@ impl Ask {
     }
 }
 
+impl Ask {
+    /// The answer's body while it is still coming in; the answer must be a success.
+    pub(crate) async fn open(self) -> Body {
+        let request = self.head.body(self.body).expect("a request");
+        let Ok(response) = self.router.oneshot(request).await;
+        assert!(response.status().is_success(), "{response:?}");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store, no-cache");
+        assert_eq!(response.headers()[CONTENT_TYPE], "text/event-stream");
+        response.into_body()
+    }
+}
+
 /// A body that comes in pieces and may break off.
 struct Pieces(VecDeque<io::Result<Bytes>>);
 

@@ -15,6 +15,7 @@ mod decisions;
 mod description;
 mod edge;
 mod environments;
+mod events;
 mod explain;
 mod exposures;
 mod framing;

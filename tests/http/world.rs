@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use traffic_cop::access::oauth::{SigningKeys, generate};
 use traffic_cop::access::token::TokenText;
 use traffic_cop::access::{Authenticator, Keyring};
@@ -104,7 +105,7 @@ impl TestApp {
             metrics: process.metrics.clone(),
             limits: RequestLimits::default(),
             load: Arc::default(),
-            is_draining: AtomicBool::new(false),
+            draining: CancellationToken::new(),
         };
         Self {
             world,
@@ -282,7 +283,7 @@ impl TestApp {
     }
 
     pub(crate) fn start_draining(&self) {
-        self.listener.is_draining.store(true, Ordering::Relaxed);
+        self.listener.draining.cancel();
     }
 
     /// Requests to the store so far.

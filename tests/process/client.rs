@@ -203,6 +203,18 @@ impl Client {
         response.text().await.expect("text")
     }
 
+    /// Follows changes from the one after `last_event_id` on; from now on without one.
+    pub(crate) async fn follow(&self, last_event_id: Option<u64>) -> reqwest::Response {
+        let url = format!("{}/v1/events", self.admin);
+        let mut request = self.http.get(url).bearer_auth(&self.token);
+        if let Some(id) = last_event_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.send().await.expect("an answer");
+        assert!(response.status().is_success(), "{response:?}");
+        response
+    }
+
     /// The replicas that have a heartbeat.
     pub(crate) async fn replicas(&self) -> Vec<Value> {
         let list = self.get("/v1/replicas").await;

@@ -3,6 +3,9 @@
 mod client;
 mod cluster;
 mod crash;
+#[path = "../support/event_stream.rs"]
+mod event_stream;
+mod events;
 mod exposures;
 mod load;
 mod outage;

@@ -1,7 +1,6 @@
 //! Calls, as they come in at the decisions listener of one process, without its socket.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use axum::body::Body;
@@ -9,6 +8,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{Request, StatusCode, request};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use traffic_cop::access::Authenticator;
 use traffic_cop::control::Control;
@@ -60,7 +60,8 @@ impl Caller {
             metrics: process.metrics.clone(),
             limits: RequestLimits::default(),
             load: Arc::default(),
-            is_draining: AtomicBool::new(false),
+            exposures: process.exposures.clone(),
+            draining: CancellationToken::new(),
         };
         Self(decisions_router(Arc::new(listener)))
     }

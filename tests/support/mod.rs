@@ -16,6 +16,7 @@
 pub(crate) mod caller;
 pub(crate) mod commands;
 pub(crate) mod engine;
+pub(crate) mod event_stream;
 pub(crate) mod fault_proxy;
 pub(crate) mod process;
 pub(crate) mod random;

@@ -123,6 +123,12 @@ impl Grant {
             (Reach::Environments(names), Some(name)) => names.contains(name),
             (Reach::Environments(_), None) => false,
         };
-        reaches && self.scopes.iter().any(|scope| scope.includes(needed))
+        reaches && self.allows_somewhere(needed)
+    }
+
+    /// Whether it covers `needed` in any environment.
+    #[must_use]
+    pub fn allows_somewhere(&self, needed: Scope) -> bool {
+        self.scopes.iter().any(|scope| scope.includes(needed))
     }
 }

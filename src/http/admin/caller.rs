@@ -30,25 +30,29 @@ impl FromRequestParts<Arc<Listener>> for Caller {
         parts: &mut Parts,
         listener: &Arc<Listener>,
     ) -> Result<Self, Problem> {
+        Self::of(listener, &parts.headers, &parts.uri)
+    }
+}
+
+impl Caller {
+    /// Who sends a request with `headers` to `uri`, as of now.
+    pub(super) fn of(listener: &Listener, headers: &HeaderMap, uri: &Uri) -> Result<Self, Problem> {
         let snapshot = listener.replica.snapshot();
         let access = snapshot.as_ref().map(|snapshot| &*snapshot.access);
-        let found =
-            listener
-                .authenticator
-                .authenticate_known(&parts.headers, access, &*listener.clock);
+        let found = listener
+            .authenticator
+            .authenticate_known(headers, access, &*listener.clock);
         match found {
             Ok(principal) => Ok(Self {
                 principal,
-                uri: parts.uri.clone(),
+                uri: uri.clone(),
             }),
             // Before the first load a good token cannot be told from a bad one.
             Err(Unauthenticated::Invalid) if snapshot.is_none() => Err(Problem::not_ready()),
             Err(error) => Err(error.into()),
         }
     }
-}
 
-impl Caller {
     /// Whether they may do what asks for `scope` in `environment`; `None` is the deployment as a whole.
     pub(super) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
         self.principal.grant.allows(scope, environment)
@@ -68,6 +72,15 @@ impl Caller {
             Kind::Forbidden,
             format!("this needs the scope {scope} {place}"),
         ))
+    }
+
+    /// Refuses callers who may not do what asks for `scope` in any environment.
+    pub(super) fn require_somewhere(&self, scope: Scope) -> Result<(), Problem> {
+        if self.principal.grant.allows_somewhere(scope) {
+            return Ok(());
+        }
+        let detail = format!("this needs the scope {scope} in some environment");
+        Err(Problem::new(Kind::Forbidden, detail))
     }
 
     /// What comes with a command of theirs.

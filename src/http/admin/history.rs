@@ -95,7 +95,11 @@ pub(super) async fn list(
     let mut entries = Vec::new();
     while let Some(record) = walk.next().await? {
         if record.change.revision < before {
-            entries.push(HistoryEntry::new(&name, &record, listener.clock.now()));
+            entries.push(HistoryEntry::new(
+                Some(&name),
+                &record,
+                listener.clock.now(),
+            ));
         }
         if entries.len() == limit {
             break;
@@ -113,7 +117,8 @@ pub(super) async fn list(
 }
 
 impl HistoryEntry {
-    fn new(name: &EnvironmentName, record: &Record, now: Timestamp) -> Self {
+    /// The change of `record`, of the environment `name` or of something that has no view.
+    pub(super) fn new(name: Option<&EnvironmentName>, record: &Record, now: Timestamp) -> Self {
         let change = &record.change;
         Self {
             revision: change.revision,
@@ -122,7 +127,7 @@ impl HistoryEntry {
             actor: change.actor.to_string(),
             reason: change.reason.to_string(),
             at: change.at,
-            state: state(record).map(|environment| {
+            state: name.zip(state(record)).map(|(name, environment)| {
                 EnvironmentView::new(name.clone(), change.revision, &environment, now)
             }),
         }

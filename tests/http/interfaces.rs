@@ -250,7 +250,7 @@ async fn values_are_read_by_the_types_of_their_variables() {
         .send()
         .await;
     assert_snapshot!(answer.line(), @r#"
-    400 bad-request: member values: a variable stands twice
+    400 bad-request: member values: a member stands twice in one object
     "#);
 }
 

@@ -14,7 +14,12 @@ const SOME: usize = 20;
 /// Answers of each kind in an outage: many more than wait for a store before it is known to be away.
 const MANY: usize = 100;
 /// A process on a store that answers within half a second, which on a busy machine is not much.
-const PATIENT: [&str; 2] = ["--validation-budget-ms", "500"];
+const PATIENT: [&str; 4] = [
+    "--validation-budget-ms",
+    "500",
+    "--decision-deadline-ms",
+    "1000",
+];
 
 /// Two processes that serve an environment, and everything that is known of it.
 async fn two_processes(cluster: &Cluster) -> ([Service; 2], [Client; 2], Arc<Facts>) {

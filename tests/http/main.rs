@@ -27,4 +27,5 @@ mod overrides;
 mod receipts;
 mod shortcut;
 mod tokens;
+mod variables;
 mod world;

@@ -100,6 +100,10 @@ pub fn decisions_router(listener: Arc<Listener>) -> Router {
     Router::new()
         .merge(health::router())
         .merge(oauth::router())
+        .route(
+            "/v1/environments/{environment}/variables",
+            post(decisions::variables::look_up),
+        )
         .fallback(nothing_here)
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(Arc::clone(&listener), overload::shed))

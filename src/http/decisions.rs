@@ -4,10 +4,13 @@
 //! layers, and writes its answer into one buffer: each of those layers would cost as much as the decision.
 
 mod answer;
+mod asked;
 mod input;
 #[cfg(test)]
 mod tests;
+pub mod variables;
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -15,18 +18,21 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA};
-use http::{HeaderMap, HeaderValue, Method, Uri};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method};
 use rand::RngExt;
 use utoipa::{IntoParams, ToSchema};
 
 use super::overload::Class;
-use super::problem::{Kind, Problem, ProblemSchema};
-use super::{Listener, NO_STORE, body};
-use crate::domain::access::Scope;
+use super::problem::{Problem, ProblemSchema};
+use super::{Listener, NO_STORE};
 use crate::domain::decision::{Bucket, Request as Call, decide};
-use crate::domain::ids::{EnvironmentName, InterfaceNumber};
-use crate::replica::Source;
+use crate::domain::ids::{InterfaceNumber, VariableName};
+use crate::domain::interface::VariableValue;
+use asked::Asked;
+
+/// How the path of this resource ends, after the environment's name.
+const DECISIONS: &str = "/decisions";
 
 /// Decides one call.
 #[utoipa::path(
@@ -50,13 +56,7 @@ pub async fn decide_call(State(listener): State<Arc<Listener>>, request: Request
         .await
         .unwrap_or_else(|cause| Err(super::broken(&*cause)))
     {
-        Ok(body) => {
-            let mut response = Response::new(Body::from(body));
-            let headers = response.headers_mut();
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            headers.insert(CACHE_CONTROL, NO_STORE);
-            response
-        }
+        Ok(body) => json(body),
         Err(problem) => problem.into_response(),
     };
     listener
@@ -71,131 +71,55 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
         listener.metrics.edge.put_off(Class::Decision.name());
         return Err(Problem::overloaded());
     }
-    let (head, body) = request.into_parts();
-    let name = environment_name(&head.uri);
-    {
-        let snapshot = listener.replica.snapshot();
-        // Without a snapshot a good token cannot be told from a bad one.
-        let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
-        let access = Some(&*snapshot.access);
-        let principal =
-            listener
-                .authenticator
-                .authenticate(&head.headers, access, &*listener.clock)?;
-        if !principal.grant.allows(Scope::Decide, Some(name)) {
-            return Err(Problem::new(
-                Kind::Forbidden,
-                "this needs the scope decide in this environment",
-            ));
-        }
-    }
-    let interface = asked_interface(&head.uri)?;
-    let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
-    let input = input::parse(&body)?;
-    // With half the deadline gone there is no time to wait for a proof.
-    let source = if asks_for_validation(&head.headers)
-        && !listener.load.is_full()
-        && listener.replica.validate().await
-    {
-        Some(Source::Validated)
-    } else {
-        None
-    };
-    // Loaded after the proof, and anew: what was waited for must not be answered from before.
-    let snapshot = listener.replica.snapshot();
-    let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
-    let source = source.unwrap_or(snapshot.source);
-    let served = snapshot
-        .environments
-        .get(name)
-        .ok_or_else(Problem::no_environment)?;
-    let call = Call {
-        conversation_id: &input.conversation_id,
-        flow_version: &input.flow_version,
-        ani: &input.ani,
-        dnis: &input.dnis,
-    };
-    let decision = decide(
-        &served.compiled,
-        &call,
-        || listener.clock.now(),
-        || Bucket::of(rand::rng().random()),
-    );
-    served.count(&decision, source);
-    listener.exposures.note(served, &decision);
-    let interface = interface
-        .filter(|number| served.compiled.has_interface(*number))
-        .unwrap_or(decision.interface);
-    Ok(answer::render(
-        &served.compiled,
-        &decision,
-        interface,
-        source,
-    ))
+    asked::answer(listener, request, DECISIONS, |asked| {
+        let Asked {
+            served,
+            input,
+            source,
+            ..
+        } = asked;
+        let call = Call {
+            conversation_id: &input.conversation_id,
+            flow_version: &input.flow_version,
+            ani: &input.ani,
+            dnis: &input.dnis,
+        };
+        let decision = decide(
+            &served.compiled,
+            &call,
+            || listener.clock.now(),
+            || Bucket::of(rand::rng().random()),
+        );
+        served.count(&decision, *source);
+        listener.exposures.note(served, &decision);
+        let interface = asked.interface(decision.interface);
+        answer::render(&served.compiled, &decision, interface, *source)
+    })
+    .await
 }
 
-/// Whether the caller wants no answer from before its request: `Cache-Control: no-cache` or `max-age=0`, or the older
-/// `Pragma: no-cache` (RFC 9111, sections 5.2.1 and 5.4). The exported data action does.
-fn asks_for_validation(headers: &HeaderMap) -> bool {
-    let has = |header, wanted: &[&str]| {
-        headers
-            .get_all(header)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|directive| {
-                wanted
-                    .iter()
-                    .any(|wanted| directive.trim().eq_ignore_ascii_case(wanted))
-            })
-    };
-    has(CACHE_CONTROL, &["no-cache", "max-age=0"]) || has(PRAGMA, &["no-cache"])
+/// An answer with this JSON object.
+fn json(body: Vec<u8>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    response
 }
 
 /// Whether this is a request for a decision: what [`super::DecisionsService`] takes past the router.
 pub(super) fn is_decision<B>(request: &http::Request<B>) -> bool {
-    request.method() == Method::POST && !environment_name(request.uri()).is_empty()
-}
-
-/// The environment's name in the path of a decision; empty in any other path, and where no environment can have such a name.
-fn environment_name(uri: &Uri) -> &str {
-    let name = uri.path().strip_prefix("/v1/environments/");
-    let name = name
-        .and_then(|rest| rest.strip_suffix("/decisions"))
-        .unwrap_or_default();
-    if EnvironmentName::is_valid(name) {
-        name
-    } else {
-        ""
-    }
-}
-
-fn asked_interface(uri: &Uri) -> Result<Option<InterfaceNumber>, Problem> {
-    let Some(query) = uri.query() else {
-        return Ok(None);
-    };
-    let mut values = query
-        .split('&')
-        .filter_map(|pair| pair.strip_prefix("interface="));
-    let Some(value) = values.next() else {
-        return Ok(None);
-    };
-    let number = value.parse().ok().filter(|_| values.next().is_none());
-    let number = number.ok_or_else(|| {
-        Problem::new(
-            Kind::BadRequest,
-            "parameter interface: expected one whole number",
-        )
-    })?;
-    Ok(Some(InterfaceNumber(number)))
+    request.method() == Method::POST
+        && !asked::environment_name(request.uri(), DECISIONS).is_empty()
 }
 
 /// Parameters of a decision.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
-#[expect(dead_code, reason = "describes what `asked_interface` reads")]
+#[expect(dead_code, reason = "describes what `asked::answer` reads")]
 struct DecisionParams {
-    /// The interface whose variables follow; without it, that of the caller's `Flow_Version`.
+    /// The interface whose variables follow; without it, and for a number that is not defined, that of the caller's
+    /// `Flow_Version`.
     interface: Option<InterfaceNumber>,
 }
 
@@ -254,4 +178,7 @@ struct DecisionAnswer {
     /// How fresh that revision is known to be: `validated`, `live`, `last-good` or `default`.
     #[schema(rename = "Source")]
     source: String,
+    /// Every variable of the interface that `Schema_Version` names.
+    #[serde(flatten)]
+    variables: BTreeMap<VariableName, VariableValue>,
 }

@@ -85,6 +85,7 @@ pub(super) fn split(
     let (_, decisions) = OpenApiRouter::<Arc<Listener>>::new()
         .routes(routes!(decisions::decide_call))
         .routes(routes!(oauth::token))
+        .routes(routes!(decisions::variables::look_up))
         .split_for_parts();
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(routes)

@@ -62,6 +62,8 @@ impl Class {
             _ if path.starts_with("/v1/health/") => Self::Health,
             // Without an access token there is no decision.
             _ if path == "/oauth/token" => Self::Decision,
+            // A flow that takes a call waits for them.
+            "variables" if *request.method() == Method::POST => Self::Decision,
             "events" if is_look && path == "/v1/events" => Self::Stream,
             _ if is_look && path.starts_with("/v1/") => Self::Read,
             _ if is_look => Self::View,

@@ -27,6 +27,10 @@ const ROWS: &[(&str, [&str; 8])] = &[
         ["401", "ok", "403", "403", "403", "403", "403", "ok"],
     ),
     (
+        "POST /v1/environments/{environment}/variables",
+        ["401", "ok", "403", "403", "403", "403", "403", "ok"],
+    ),
+    (
         "GET /v1/environments",
         ["401", "ok", "ok", "ok", "ok", "ok", "ok", "ok"],
     ),
@@ -157,6 +161,13 @@ async fn tokens(app: &TestApp) -> [Option<String>; 8] {
     ]
 }
 
+/// Whether the decisions listener serves the route.
+fn is_asked_by_flows(route: &str) -> bool {
+    ["decisions", "variables"]
+        .iter()
+        .any(|resource| route == format!("POST /v1/environments/{{environment}}/{resource}"))
+}
+
 async fn told(app: &TestApp, route: &str, token: Option<&String>) -> &'static str {
     let (method, path) = route.split_once(' ').expect("method and path");
     let path = path
@@ -165,7 +176,7 @@ async fn told(app: &TestApp, route: &str, token: Option<&String>) -> &'static st
         .replace("{number}", "1")
         // A stream without an end, unless it is asked to begin nowhere.
         .replace("/v1/events", "/v1/events?after=nowhere");
-    let ask = if path.ends_with("/decisions") {
+    let ask = if is_asked_by_flows(route) {
         app.decisions(method, &path)
     } else {
         app.admin(method, &path)
@@ -228,7 +239,7 @@ async fn a_decisions_listener_for_anyone_does_not_open_the_admin_api() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
     for (route, _) in ROWS {
-        let expected = if route.ends_with("/decisions") {
+        let expected = if is_asked_by_flows(route) {
             "ok"
         } else {
             "401"

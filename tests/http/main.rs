@@ -28,4 +28,5 @@ mod receipts;
 mod shortcut;
 mod snapshot;
 mod tokens;
+mod variables;
 mod world;

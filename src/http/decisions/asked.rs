@@ -1,0 +1,140 @@
+//! What a decision and a look at variables have in common: who asks, what for, and the snapshot that answers.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use http::header::{CACHE_CONTROL, PRAGMA};
+use http::{HeaderMap, Uri};
+
+use super::input::{self, Input};
+use crate::domain::access::Scope;
+use crate::domain::ids::{EnvironmentName, InterfaceNumber};
+use crate::http::problem::{Kind, Problem};
+use crate::http::{Listener, body};
+use crate::replica::{Served, Source};
+
+/// A request that may be answered, and what from.
+pub(super) struct Asked<'a> {
+    /// What the caller says about its call.
+    pub(super) input: Input<'a>,
+    /// The environment.
+    pub(super) served: &'a Arc<Served>,
+    /// How fresh it is known to be.
+    pub(super) source: Source,
+    interface: Option<InterfaceNumber>,
+}
+
+impl Asked<'_> {
+    /// The interface whose variables are the answer: the one asked for, or else `own`, that of the caller's version. A number
+    /// that nobody has defined must not cost a call, and counts as not asked for.
+    pub(super) fn interface(&self, own: InterfaceNumber) -> InterfaceNumber {
+        self.interface
+            .filter(|number| self.served.compiled.has_interface(*number))
+            .unwrap_or(own)
+    }
+}
+
+/// Answers a request for the `resource` of an environment with what `render` makes of it.
+pub(super) async fn answer(
+    listener: &Listener,
+    request: Request,
+    resource: &str,
+    render: impl FnOnce(&Asked<'_>) -> Vec<u8>,
+) -> Result<Vec<u8>, Problem> {
+    let (head, body) = request.into_parts();
+    let name = environment_name(&head.uri, resource);
+    {
+        let snapshot = listener.replica.snapshot();
+        // Without a snapshot a good token cannot be told from a bad one.
+        let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
+        let access = Some(&*snapshot.access);
+        let principal =
+            listener
+                .authenticator
+                .authenticate(&head.headers, access, &*listener.clock)?;
+        if !principal.grant.allows(Scope::Decide, Some(name)) {
+            return Err(Problem::new(
+                Kind::Forbidden,
+                "this needs the scope decide in this environment",
+            ));
+        }
+    }
+    let interface = asked_interface(&head.uri)?;
+    let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
+    let input = input::parse(&body)?;
+    // With half the deadline gone there is no time to wait for a proof.
+    let source = if asks_for_validation(&head.headers)
+        && !listener.load.is_full()
+        && listener.replica.validate().await
+    {
+        Some(Source::Validated)
+    } else {
+        None
+    };
+    // Loaded after the proof, and anew: what was waited for must not be answered from before.
+    let snapshot = listener.replica.snapshot();
+    let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
+    let served = snapshot
+        .environments
+        .get(name)
+        .ok_or_else(Problem::no_environment)?;
+    Ok(render(&Asked {
+        input,
+        served,
+        source: source.unwrap_or(snapshot.source),
+        interface,
+    }))
+}
+
+/// Whether the caller wants no answer from before its request: `Cache-Control: no-cache` or `max-age=0`, or the older
+/// `Pragma: no-cache` (RFC 9111, sections 5.2.1 and 5.4). The exported data action does.
+fn asks_for_validation(headers: &HeaderMap) -> bool {
+    let has = |header, wanted: &[&str]| {
+        headers
+            .get_all(header)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|directive| {
+                wanted
+                    .iter()
+                    .any(|wanted| directive.trim().eq_ignore_ascii_case(wanted))
+            })
+    };
+    has(CACHE_CONTROL, &["no-cache", "max-age=0"]) || has(PRAGMA, &["no-cache"])
+}
+
+/// The environment's name in a path that ends with `resource`; empty in any other path, and where no environment can have such
+/// a name.
+pub(super) fn environment_name<'a>(uri: &'a Uri, resource: &str) -> &'a str {
+    let name = uri.path().strip_prefix("/v1/environments/");
+    let name = name
+        .and_then(|rest| rest.strip_suffix(resource))
+        .unwrap_or_default();
+    if EnvironmentName::is_valid(name) {
+        name
+    } else {
+        ""
+    }
+}
+
+/// The number that the query asks for.
+fn asked_interface(uri: &Uri) -> Result<Option<InterfaceNumber>, Problem> {
+    let Some(query) = uri.query() else {
+        return Ok(None);
+    };
+    let mut values = query
+        .split('&')
+        .filter_map(|pair| pair.strip_prefix("interface="));
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let number = value.parse().ok().filter(|_| values.next().is_none());
+    let number = number.ok_or_else(|| {
+        Problem::new(
+            Kind::BadRequest,
+            "parameter interface: expected one whole number",
+        )
+    })?;
+    Ok(Some(InterfaceNumber(number)))
+}

@@ -3,6 +3,7 @@
 
 mod doors;
 mod first_admin;
+mod first_load;
 mod open_files;
 mod sample;
 mod signing_keys;
@@ -12,7 +13,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,10 +26,10 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::evidence::{self, Writer};
 use crate::http::Listener;
 use crate::replica::last_good::{self, Files};
-use crate::replica::{CatchUpError, Replica, tasks, validation};
+use crate::replica::{Replica, tasks, validation};
 use crate::signals::Stop;
 use crate::store::Store;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Alarm, Alarms, Metrics};
 use doors::Doors;
 
 #[cfg(feature = "embedded")]
@@ -52,18 +53,29 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let metrics = Metrics::default();
     let embedded = start_embedded(&args)?;
     let data_dir = if embedded.is_none() {
-        own_data_dir(&args)?
+        own_data_dir(&args, &metrics.alarms)?
     } else {
         None
     };
-    let keeps_files = embedded.is_some() || data_dir.is_some();
     let endpoint = args.store.endpoint(embedded.as_ref().map(embedded_url));
     let store = Store::connect(&endpoint, metrics.store_requests.clone()).await;
-    prepare_tables(&store, embedded.is_some()).await?;
-
     let replica = Replica::new(store, Arc::clone(&clock), metrics.clone());
     let replica = Arc::new(replica.with_validation_budget(args.validation_budget()));
-    let files = keeps_files.then(|| Files::within(&args.store.data_dir));
+    let authenticator = authenticator(&args, embedded.is_some())?;
+
+    let files = Files::within(&args.store.data_dir);
+    // A file in a directory that cannot be written to any more is still what a restart would serve.
+    let is_writable = embedded.is_some() || data_dir.is_some();
+    let files = (is_writable || files.exist()).then_some(files);
+    if let Some(files) = &files {
+        replica.start_from(files);
+    }
+    if embedded.is_some() {
+        let made = replica.store().create_tables().await;
+        made.context("cannot make the tables of the embedded store")?;
+    } else {
+        first_load::load(&replica, &authenticator, &args, &metrics.alarms).await?;
+    }
     let mut following = Following::start(&replica, files);
     let keyring = Arc::new(Keyring::default());
     if let Some((files, known)) = signing_keys::load(&args, embedded.is_some(), &keyring)? {
@@ -86,20 +98,20 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     );
     if embedded.is_some() {
         sample::create_in_empty_store(&replica, &control).await?;
+        // Whatever is wrong with the journal raises its alarm; calls are answered from what is known.
+        let _ = replica.join().await;
     }
     let listener = Arc::new(Listener {
         replica,
         control,
         exposures,
-        authenticator: authenticator(&args, embedded.is_some())?.with_keyring(keyring),
+        authenticator: authenticator.with_keyring(keyring),
         clock,
         metrics,
         limits: args.limits.of_requests(args.overload.read_deadline()),
         load: Arc::new(args.overload.load()),
         draining: CancellationToken::new(),
     });
-    load(&listener, &args).await?;
-
     let doors = Doors::open(&args, &listener)?;
     greet(&args, &doors, embedded.is_some())?;
     doors.answer(listener, stop, args.shutdown_delay()).await?;
@@ -116,11 +128,10 @@ struct Following {
 }
 
 impl Following {
-    /// Starts from the last-good file, if files are kept and there is one, and follows the journal from then on.
+    /// Follows the journal from now on, and keeps what is followed in `files`.
     fn start(replica: &Arc<Replica>, files: Option<Files>) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         if let Some(files) = files {
-            replica.start_from(&files);
             tasks.spawn(last_good::keep(Arc::clone(replica), files, stop.clone()));
         }
         tasks.spawn(tasks::poll(Arc::clone(replica), stop.clone()));
@@ -175,7 +186,7 @@ fn embedded_url(embedded: &Embedded) -> String {
 #[cfg(not(feature = "embedded"))]
 fn start_embedded(args: &ServeArgs) -> anyhow::Result<Option<Embedded>> {
     if args.store.is_embedded() {
-        bail!(
+        anyhow::bail!(
             "this binary has no embedded store; name the tables with --control-table and --region"
         );
     }
@@ -188,36 +199,14 @@ fn embedded_url(embedded: &Embedded) -> String {
 }
 
 /// The data directory of a process whose store is elsewhere. It holds the last-good file, without which the service still
-/// serves; so a directory that cannot be written to is told and not needed.
-fn own_data_dir(args: &ServeArgs) -> anyhow::Result<Option<DataDir>> {
+/// serves; so a directory that cannot be written to is an alarm and not an error.
+fn own_data_dir(args: &ServeArgs, alarms: &Alarms) -> anyhow::Result<Option<DataDir>> {
     match DataDir::take(&args.store.data_dir) {
         Ok(data_dir) => Ok(Some(data_dir)),
         Err(in_use @ DataDirError::InUse(_)) => Err(in_use.into()),
         Err(error) => {
-            tracing::warn!(%error, "no last-good file is kept: a restart while the store is away would find nothing to serve");
+            alarms.set(Alarm::LastGoodFile, Some(format!("none is kept: {error}")));
             Ok(None)
-        }
-    }
-}
-
-/// The embedded store's tables are made here; anybody else's are theirs to make.
-async fn prepare_tables(store: &Store, is_embedded: bool) -> anyhow::Result<()> {
-    if is_embedded {
-        store
-            .create_tables()
-            .await
-            .context("cannot make the tables of the embedded store")?;
-        return Ok(());
-    }
-    match store.missing_tables().await {
-        Ok(missing) if missing.is_empty() => Ok(()),
-        Ok(missing) => bail!(
-            "missing tables: {}; `traffic-cop table create` makes them",
-            missing.join(", ")
-        ),
-        Err(error) => {
-            tracing::warn!(%error, "cannot look for the tables; going on without");
-            Ok(())
         }
     }
 }
@@ -231,33 +220,6 @@ fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenti
         authenticator = authenticator.with_anonymous_decisions();
     }
     Ok(authenticator)
-}
-
-/// The first load, before anyone can find this process ready. A store that is away is waited for while the service runs;
-/// tokens that nobody has are an error, since nobody could ever ask anything.
-async fn load(listener: &Listener, args: &ServeArgs) -> anyhow::Result<()> {
-    match listener.replica.join().await {
-        Ok(_) => {
-            let has_tokens = listener.replica.look(|follower| {
-                follower
-                    .access()
-                    .state()
-                    .is_some_and(|access| !access.tokens.is_empty())
-            });
-            if has_tokens == Some(false) && !listener.authenticator.has_first_admin() {
-                bail!(
-                    "there is no token yet, so nobody could use the service at {}; give the first admin token with \
-                     --admin-token-file or TRAFFIC_COP_ADMIN_TOKEN (make one with `traffic-cop token generate`)",
-                    args.decisions
-                );
-            }
-        }
-        Err(CatchUpError::Store(error)) => {
-            tracing::warn!(%error, "not ready: waiting for the store");
-        }
-        Err(CatchUpError::Journal(fault)) => tracing::error!(%fault, "not ready"),
-    }
-    Ok(())
 }
 
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.

@@ -31,6 +31,7 @@ mod receipt;
 mod rollback;
 mod rollout;
 mod slot;
+mod snapshot;
 #[cfg(feature = "embedded")]
 mod store;
 mod table;
@@ -120,6 +121,9 @@ enum Verb {
     /// Access tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Snapshots: everything that decisions are made from, as a file.
+    #[command(subcommand)]
+    Snapshot(snapshot::Snapshot),
     /// The journal that every change is written to.
     #[command(subcommand)]
     Journal(journal::Journal),
@@ -168,6 +172,7 @@ impl Verb {
             Self::Decide(decide) => decide.run(output).await,
             Self::Explain(explain) => explain.run(output).await,
             Self::Token(token) => token.run(output).await,
+            Self::Snapshot(snapshot) => snapshot.run(output).await,
             Self::Journal(journal) => journal.run(output).await,
             Self::Completions(completions) => completions.run(),
         }

@@ -195,6 +195,10 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub overload: OverloadArgs,
+    /// Snapshot to answer calls from if the process starts with neither a last-good file nor a store; `traffic-cop snapshot
+    /// export` makes it.
+    #[arg(long, env = "TRAFFIC_COP_DEFAULT_SNAPSHOT", value_name = "FILE")]
+    pub default_snapshot: Option<PathBuf>,
     /// Form of the log on standard error.
     #[arg(
         long,

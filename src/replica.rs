@@ -5,12 +5,14 @@
 
 mod breaker;
 mod contact;
+pub mod default_snapshot;
 pub mod follower;
 pub mod last_good;
 mod membership;
 pub mod receipt;
 mod recent;
 mod rounds;
+pub mod saved;
 pub mod snapshot;
 mod start;
 pub mod tasks;
@@ -57,7 +59,7 @@ pub struct Replica {
     /// The highest record whose row is known to be up to date.
     finished: Mutex<Sequence>,
     validations: Validations,
-    /// The last entry served.
+    /// The last entry of the journal served.
     served: watch::Sender<Sequence>,
     /// The last entry that the last-good file holds; `None` if no file is kept.
     saved: watch::Sender<Option<Sequence>>,
@@ -318,15 +320,27 @@ impl Replica {
 
     fn publish(&self, follower: &mut Follower, source: Source) {
         let previous = self.snapshot.load();
-        let next = Snapshot::of(follower, previous.as_deref(), source, &self.metrics);
-        self.metrics
-            .replica_sequence
-            .set(i64::try_from(next.sequence.0).unwrap_or(i64::MAX));
+        // A default snapshot is no earlier state of what comes after it: nothing of it stays.
+        let previous = previous
+            .as_deref()
+            .filter(|snapshot| snapshot.source != Source::Default);
+        let next = Snapshot::of(follower, previous, source, &self.metrics);
+        let sequence = next.sequence;
         let alarms = &self.metrics.alarms;
         alarms.set(Alarm::UnreadableState, follower.first_fault());
         alarms.set(Alarm::NewerFormat, follower.first_newer_format());
-        let sequence = next.sequence;
+        let is_default = source == Source::Default;
+        alarms.set(
+            Alarm::DefaultSnapshotInUse,
+            is_default.then(|| format!("it was exported at entry {sequence}")),
+        );
         self.snapshot.store(Some(Arc::new(next)));
+        if is_default {
+            return;
+        }
+        self.metrics
+            .replica_sequence
+            .set(i64::try_from(sequence.0).unwrap_or(i64::MAX));
         self.served.send_replace(sequence);
     }
 

@@ -27,8 +27,7 @@ pub(super) struct Environment {
     pub(super) fault: Option<String>,
     #[serde(default)]
     pub(super) stale: bool,
-    #[serde(default)]
-    pub(super) age_ms: u64,
+    pub(super) age_ms: Option<u64>,
 }
 
 /// A slot of an environment.
@@ -131,8 +130,7 @@ pub(super) struct Environments {
     pub(super) environments: Vec<Environment>,
     #[serde(default)]
     pub(super) stale: bool,
-    #[serde(default)]
-    pub(super) age_ms: u64,
+    pub(super) age_ms: Option<u64>,
 }
 
 /// What came of a change of an environment.
@@ -257,7 +255,7 @@ pub(super) struct Explanation {
     #[serde(default)]
     pub(super) stale: bool,
     #[serde(default)]
-    pub(super) age_ms: u64,
+    pub(super) age_ms: Option<u64>,
 }
 
 /// The decision that is explained.

@@ -48,7 +48,9 @@ impl Explain {
 /// First where the call goes, then each rule, the one that decides marked.
 fn describe(explanation: &Explanation) -> String {
     let mut lines = glance::warnings(
-        explanation.stale.then_some(explanation.age_ms),
+        explanation
+            .stale
+            .then(|| glance::staleness(explanation.age_ms)),
         explanation.fault.as_deref(),
     );
     let decision = &explanation.decision;

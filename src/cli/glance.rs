@@ -8,7 +8,7 @@ use crate::domain::slot::Slot;
 /// One environment, both slots side by side.
 pub(super) fn environment(environment: &Environment) -> String {
     let mut lines = warnings(
-        environment.stale.then_some(environment.age_ms),
+        environment.stale.then(|| staleness(environment.age_ms)),
         environment.fault.as_deref(),
     );
     lines.push(format!(
@@ -82,18 +82,19 @@ pub(super) fn shares(environment: &Environment) -> String {
     shares.join(", ")
 }
 
-/// What comes before everything else: that an answer is so many milliseconds old, and that something is wrong.
-pub(super) fn warnings(stale_for_ms: Option<u64>, fault: Option<&str>) -> Vec<String> {
-    let stale = stale_for_ms.map(staleness);
+/// What comes before everything else: that an answer is old, as [`staleness`] says it, and that something is wrong.
+pub(super) fn warnings(stale: Option<String>, fault: Option<&str>) -> Vec<String> {
     let fault = fault.map(|fault| format!("FAULT: {fault}"));
     stale.into_iter().chain(fault).collect()
 }
 
-fn staleness(age_ms: u64) -> String {
-    format!(
-        "STALE: the store does not answer; this was confirmed {} s ago",
-        age_ms / 1_000
-    )
+/// How old an answer is, if it is not the latest for certain.
+pub(super) fn staleness(age_ms: Option<u64>) -> String {
+    let confirmed = match age_ms {
+        Some(age_ms) => format!("{} s ago", age_ms / 1_000),
+        None => "before the server started".to_owned(),
+    };
+    format!("STALE: the store does not answer; this was confirmed {confirmed}")
 }
 
 /// Who takes new calls, as a sentence.

@@ -1,5 +1,8 @@
 //! `journal verify` and `journal recover`.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, anyhow};
 use clap::{Args, Subcommand};
 use http::Method;
@@ -13,8 +16,9 @@ use super::output::{Output, table};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::StoreArgs;
 use crate::domain::ids::{Actor, Reason};
+use crate::replica::saved::Saved;
 use crate::store::Store;
-use crate::store::recover::Recovery;
+use crate::store::recover::{Memory, Recovery};
 use crate::telemetry::StoreRequests;
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +40,10 @@ pub(super) struct Verify {
 /// Arguments of `journal recover`.
 #[derive(Debug, Args)]
 pub(super) struct Recover {
+    /// Files to recover from besides the tables: the last-good files of replicas (`last-good.json` in their data directories)
+    /// and exported snapshots, of this deployment only.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    from: Vec<PathBuf>,
     /// Why. It stays in the history for ever.
     #[arg(long, value_name = "TEXT")]
     reason: Reason,
@@ -114,15 +122,23 @@ impl Recover {
     }
 
     async fn recover(&self, embedded: Option<String>, output: Output) -> Result<(), Failure> {
+        let memories = self.from.iter().map(|file| remember(file));
+        let memories = memories.collect::<anyhow::Result<_>>()?;
         let store = Store::connect(&self.store.endpoint(embedded), StoreRequests::default()).await;
         let now = SystemClock::start().now();
         let recovery = store
-            .recover(Vec::new(), &self.actor, &self.reason, now)
+            .recover(memories, &self.actor, &self.reason, now)
             .await
             .context("the recovery did not come to its end; run it again")?;
         let (result, description) = report(&recovery);
         output.print_own(&result, &description)
     }
+}
+
+/// What a file holds. One that cannot be read stops the recovery: it was named because it is needed.
+fn remember(file: &Path) -> anyhow::Result<Memory> {
+    let read = || Saved::from_bytes(&fs::read(file)?)?.remember();
+    read().with_context(|| format!("cannot recover from {}", file.display()))
 }
 
 fn report(recovery: &Recovery) -> (Value, String) {

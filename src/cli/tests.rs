@@ -16,7 +16,7 @@ fn the_definition_of_the_command_line_is_sound() {
 #[test]
 fn every_subcommand_parses_with_what_its_help_asks_for() {
     for line in [
-        "serve --data-dir d --drain-minutes 5",
+        "serve --data-dir d --drain-minutes 5 --default-snapshot default.snapshot",
         "table create --region eu-central-1",
         "env create Main --blue-flow a=A --green-flow b=B --flow-version 1 --reason new",
         "env list --server https://admin.example",
@@ -47,6 +47,8 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "token revoke 9f86d081884c7d65 --reason r",
         "journal verify --output json",
         "journal recover --reason r --yes",
+        "journal recover --from a/last-good.json b.snapshot --reason r --yes",
+        "snapshot export default.snapshot --stale",
         "completions bash",
     ] {
         if let Err(error) = parse(line) {

@@ -11,6 +11,7 @@ mod interfaces;
 mod moment;
 mod operations;
 mod receipt;
+mod snapshot;
 mod tokens;
 mod view;
 
@@ -48,5 +49,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(tokens::revoke))
         .routes(routes!(operations::replicas))
         .routes(routes!(events::follow))
+        .routes(routes!(snapshot::export))
         .routes(routes!(operations::verify))
 }

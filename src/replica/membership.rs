@@ -22,7 +22,7 @@ pub(super) struct Membership {
     beats: AtomicU64,
     /// Set once the journal was read after this replica had tried to register.
     has_joined: AtomicBool,
-    /// Set if there was a last-good file to start from.
+    /// Set if there was a file to start from: its own, or the one that the deployment was shipped with.
     is_restored: AtomicBool,
     /// The others as they were last seen, and this one among them.
     peers: Mutex<Peers>,
@@ -31,7 +31,7 @@ pub(super) struct Membership {
 }
 
 impl Membership {
-    /// Notes that the replica has started from its file: it answers calls whether or not the store does.
+    /// Notes that the replica has started from a file: it answers calls whether or not the store does.
     pub(super) fn restore(&self) {
         self.is_restored.store(true, Ordering::Relaxed);
     }

@@ -137,7 +137,7 @@ impl Replica {
     }
 
     /// Whether the last poll was recent enough and found the journal in order, as far as anyone alive knows it.
-    pub fn can_validate(&self) -> bool {
+    fn can_validate(&self) -> bool {
         let contact = locked(&self.contact);
         contact.doubt().is_none() && contact.is_proved(self.clock.monotonic())
     }

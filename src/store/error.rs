@@ -1,7 +1,7 @@
 //! What can go wrong between us and the tables.
 
 use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 /// A request to the store that did not do what it should.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +62,14 @@ impl StoreError {
                     message: message.to_owned(),
                 }
             }
-            _ => Self::Unavailable(format!("{operation}: {}", DisplayErrorContext(&error))),
+            _ => Self::Unavailable(format!("{operation}: {}", chain(&error))),
         }
     }
+}
+
+/// An error with its causes: the outermost alone says no more than that something failed.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let texts: Vec<_> = causes.map(ToString::to_string).collect();
+    texts.join(": ")
 }

@@ -16,9 +16,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::Aggregate;
+use crate::domain::access::Access;
 use crate::domain::ids::{AggregateKey, Revision, Sequence};
 use crate::domain::operation::{Digest128, Operation, Operations};
+use crate::domain::{Aggregate, Environment};
 use crate::store::item::Item;
 
 /// The newest format this binary writes and understands whole.
@@ -145,6 +146,16 @@ impl<S: Stored> Document<S> {
     #[must_use]
     pub fn is_understood(&self) -> bool {
         self.format <= NEWEST
+    }
+}
+
+/// Whether a state of `aggregate` can be read; of one that only newer binaries know, nobody here can tell that it cannot.
+#[must_use]
+pub fn is_readable(aggregate: &AggregateKey, format: u32, state: &[u8]) -> bool {
+    match aggregate {
+        AggregateKey::Environment(_) => Document::<Environment>::read(format, state).is_ok(),
+        AggregateKey::Access => Document::<Access>::read(format, state).is_ok(),
+        AggregateKey::Other(_) => true,
     }
 }
 

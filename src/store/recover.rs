@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::Store;
 use super::error::StoreError;
+use super::format;
 use super::item::Item;
 use super::journal::CommitError;
 use super::record::{Bridge, Draft, Entry, Position, Recovered};
@@ -27,12 +28,23 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 /// Entries read at a time.
 const PAGE: usize = 1_000;
 
-/// A state found somewhere, and its revision.
+/// What somebody outside the tables remembers, such as a replica in its last-good file.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Memory {
+    /// The last journal entry that they have followed.
+    pub last: Sequence,
+    /// The states that they know.
+    pub states: Vec<(AggregateKey, Found)>,
+}
+
+/// A state found somewhere, and how far its aggregate's history goes there.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Found {
-    /// The revision.
+    /// Revision of the last record.
     pub revision: Revision,
-    /// Sequence of its record.
+    /// Revision of `state`: an earlier one if the last record could not be read.
+    pub good_revision: Revision,
+    /// Sequence of the last record.
     pub sequence: Sequence,
     /// Format of the state.
     pub format: u32,
@@ -74,51 +86,62 @@ pub enum RecoverError {
 struct Known {
     /// Per aggregate: its last record in the journal that is left.
     in_journal: BTreeMap<AggregateKey, (Sequence, Revision)>,
-    /// Per aggregate: the highest revision anywhere.
-    highest: BTreeMap<AggregateKey, Found>,
+    /// Per aggregate: the readable state of the highest revision anywhere.
+    highest: BTreeMap<AggregateKey, Best>,
     head: Position,
     /// Whether the last entry is of a recovery that did not come to its end.
     is_unfinished: bool,
     highest_sequence: Sequence,
 }
 
+/// The best state of an aggregate so far.
+struct Best {
+    found: Found,
+    /// Whether it can be read, and its revision.
+    worth: (bool, Revision),
+}
+
 impl Store {
-    /// Brings everything known back into the journal. `others` are states from outside the tables, such as the last-good
-    /// files of replicas. Safe to run again after a failure; needs no replica to be stopped.
+    /// Brings everything known back into the journal; `memories` are sources besides the tables. Safe to run again after a
+    /// failure; needs no replica to be stopped.
     ///
     /// # Errors
     /// See [`RecoverError`].
     pub async fn recover(
         &self,
-        others: Vec<(AggregateKey, Found)>,
+        memories: Vec<Memory>,
         actor: &Actor,
         reason: &Reason,
         now: Timestamp,
     ) -> Result<Recovery, RecoverError> {
-        let known = self.gather(others).await?;
-        let is_lost = |key: &AggregateKey, found: &Found| {
+        let known = self.gather(memories).await?;
+        let is_lost = |key: &AggregateKey, best: &Best| {
             known
                 .in_journal
                 .get(key)
-                .is_none_or(|(_, revision)| found.revision > *revision)
+                .is_none_or(|(_, revision)| best.found.good_revision > *revision)
         };
         let nothing_lost = !known.is_unfinished
             && known.highest_sequence <= known.head.last
-            && !known.highest.iter().any(|(key, found)| is_lost(key, found));
+            && !known.highest.iter().any(|(key, best)| is_lost(key, best));
         // Of a journal of which nobody knows anything there is nothing to bring back, and a bridge to nothing would end it.
         if nothing_lost || known.highest.is_empty() {
             return Ok(Recovery::NothingLost {
                 head: known.head.last,
             });
         }
-        let landing = known.highest_sequence.max(known.head.next).0 + MARGIN;
+        let landing = known
+            .highest_sequence
+            .max(known.head.next)
+            .0
+            .saturating_add(MARGIN);
         let bridge = Bridge::at(&known.head, Sequence(landing));
         self.put_bridge(&bridge, Instant::now() + WRITE_TIME)
             .await?;
         let mut left = known.highest.len() as u64;
         let mut position = Entry::Bridge(bridge.clone()).position();
         let mut aggregates = Vec::new();
-        for (aggregate, found) in known.highest {
+        for (aggregate, Best { found, .. }) in known.highest {
             left -= 1;
             let draft = Draft {
                 revision: found.revision.next(),
@@ -158,7 +181,7 @@ impl Store {
         })
     }
 
-    async fn gather(&self, others: Vec<(AggregateKey, Found)>) -> Result<Known, StoreError> {
+    async fn gather(&self, memories: Vec<Memory>) -> Result<Known, StoreError> {
         let mut known = Known {
             in_journal: BTreeMap::new(),
             highest: BTreeMap::new(),
@@ -176,21 +199,22 @@ impl Store {
         for row in self.rows().await? {
             known.reach(row.sequence);
             if let Some(state) = row.state {
-                let (revision, sequence, format) = (row.revision, row.sequence, row.format);
-                known.find(
-                    row.aggregate,
-                    Found {
-                        revision,
-                        sequence,
-                        format,
-                        row: row.attributes,
-                        state,
-                    },
-                );
+                let found = Found {
+                    revision: row.revision,
+                    good_revision: row.good_revision,
+                    sequence: row.sequence,
+                    format: row.format,
+                    row: row.attributes,
+                    state,
+                };
+                known.find(row.aggregate, found);
             }
         }
-        for (aggregate, found) in others {
-            known.find(aggregate, found);
+        for memory in memories {
+            known.reach(memory.last);
+            for (aggregate, found) in memory.states {
+                known.find(aggregate, found);
+            }
         }
         self.heartbeats()
             .await?
@@ -210,11 +234,11 @@ impl Known {
                 let change = record.change;
                 self.in_journal
                     .insert(change.aggregate.clone(), (record.sequence, change.revision));
-                let (revision, format) = (change.revision, change.format);
                 let found = Found {
-                    revision,
+                    revision: change.revision,
+                    good_revision: change.revision,
                     sequence: record.sequence,
-                    format,
+                    format: change.format,
                     row: change.row,
                     state: change.state,
                 };
@@ -228,13 +252,21 @@ impl Known {
         self.highest_sequence = self.highest_sequence.max(sequence);
     }
 
+    /// Keeps the better of two states, and the higher of two revisions whatever becomes of their states.
     fn find(&mut self, aggregate: AggregateKey, found: Found) {
         self.reach(found.sequence);
-        match self.highest.get(&aggregate) {
-            Some(best) if best.revision >= found.revision => {}
-            _ => {
-                self.highest.insert(aggregate, found);
+        // What nobody here can read is better than nothing: a newer binary may.
+        let is_readable = format::is_readable(&aggregate, found.format, &found.state);
+        let worth = (is_readable, found.good_revision);
+        match self.highest.get_mut(&aggregate) {
+            Some(best) => {
+                let revision = best.found.revision.max(found.revision);
+                if worth > best.worth {
+                    *best = Best { found, worth };
+                }
+                best.found.revision = revision;
             }
+            None => drop(self.highest.insert(aggregate, Best { found, worth })),
         }
     }
 }

@@ -26,5 +26,6 @@ mod operations;
 mod overrides;
 mod receipts;
 mod shortcut;
+mod snapshot;
 mod tokens;
 mod world;

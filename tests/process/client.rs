@@ -289,6 +289,20 @@ impl Client {
         self.http.post(url).json(&call)
     }
 
+    /// The alarms that are raised, by their names in the metrics, in alphabetical order.
+    pub(crate) async fn alarms(&self) -> Vec<String> {
+        let request = self.http.get(format!("{}/metrics", self.admin));
+        let answer = request.send().await.expect("an answer");
+        let text = answer.text().await.expect("the metrics");
+        let raised = text.lines().filter_map(|line| {
+            let condition = line.strip_prefix("traffic_cop_alarm{condition=\"")?;
+            condition.strip_suffix("\"} 1").map(str::to_owned)
+        });
+        let mut raised: Vec<_> = raised.collect();
+        raised.sort();
+        raised
+    }
+
     /// Whether the decisions listener says that it is ready; `None` if it says nothing.
     pub(crate) async fn is_ready(&self) -> Option<bool> {
         // A connection of its own: an old one may be closed at any time.

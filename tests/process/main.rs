@@ -14,5 +14,6 @@ mod receipts;
 mod settings;
 mod shutdown;
 mod split;
+mod stability;
 mod under_load;
 mod world;

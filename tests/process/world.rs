@@ -168,6 +168,14 @@ fn serve() -> Command {
     serve
 }
 
+/// Runs the binary to its end, which must be a success: what it says on standard output.
+pub(crate) async fn run(command: &mut Command) -> String {
+    let mut process = Process::start(command);
+    let status = process.end().await;
+    assert!(status.success(), "{status}: {}", process.errors());
+    process.lines.iter().map(|line| line + "\n").collect()
+}
+
 /// A running `traffic-cop serve`.
 #[derive(Debug)]
 pub(crate) struct Service {
@@ -306,10 +314,7 @@ impl Cluster {
     /// A store with tables.
     pub(crate) async fn start() -> Self {
         let cluster = Self::empty();
-        let mut create =
-            Process::start(traffic_cop().args(["table", "create", "--endpoint-url", &cluster.url]));
-        let status = create.end().await;
-        assert!(status.success(), "{status}: {}", create.errors());
+        cluster.create_tables().await;
         cluster
     }
 
@@ -322,9 +327,33 @@ impl Cluster {
         command
     }
 
+    async fn create_tables(&self) {
+        run(traffic_cop().args(["table", "create", "--endpoint-url", &self.url])).await;
+    }
+
+    /// Lets the store take requests and answer none, as behind a broken network.
+    pub(crate) fn freeze_store(&self) {
+        let store = self.store.as_ref().expect("a store");
+        store.send(Signal::SIGSTOP);
+    }
+
+    /// Exchanges the store for one with empty tables.
+    pub(crate) async fn empty_store(&mut self) {
+        self.lose_store();
+        std::fs::remove_dir_all(self.directory.path().join("store")).expect("a store to remove");
+        self.find_store();
+        self.create_tables().await;
+    }
+
+    /// Where `name` is in the directory of this cluster.
+    pub(crate) fn path(&self, name: &str) -> String {
+        let path = self.directory.path().join(name);
+        path.to_str().expect("a readable path").to_owned()
+    }
+
     /// One more service on the store: the same `name`, the same data directory.
     pub(crate) fn join(&self, name: &str) -> Service {
-        Service::of(&mut self.service(name))
+        self.join_with(name, &[])
     }
 
     /// The same, with `arguments` besides.

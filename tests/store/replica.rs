@@ -13,8 +13,8 @@ use traffic_cop::domain::ids::{Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::replica::follower::Follower;
 use traffic_cop::replica::last_good::{self, Files};
-use traffic_cop::replica::tasks;
 use traffic_cop::replica::tracked::Tracked;
+use traffic_cop::replica::{Source, tasks};
 use traffic_cop::store::format::Stored;
 use traffic_cop::store::record::Bridge;
 use traffic_cop::store::recover::Recovery;
@@ -37,6 +37,10 @@ cases![
     a_restart_from_the_file_finishes_the_row_of_the_last_record,
     a_restart_from_the_file_in_the_middle_of_a_recovery_does_not_write,
     a_file_of_a_time_that_is_lost_is_refused_and_served,
+    a_default_snapshot_is_served_until_the_journal_has_been_read,
+    a_default_snapshot_never_makes_a_journal_look_rewound,
+    a_default_snapshot_comes_after_everything_else,
+    nothing_is_acknowledged_that_a_file_does_not_hold,
 ];
 
 const NAME: &str = "Main_IVR";
@@ -428,4 +432,121 @@ async fn a_file_of_a_time_that_is_lost_is_refused_and_served(world: &mut World) 
         .await
         .expect_err("a rewound journal");
     assert_eq!(again.active(NAME), Slot::Green);
+}
+
+fn source(process: &Process) -> Option<Source> {
+    let snapshot = process.replica.snapshot();
+    snapshot.as_ref().map(|snapshot| snapshot.source)
+}
+
+/// The last entry that `process` acknowledges in a heartbeat, as it reads in the table.
+async fn acknowledged(process: &Process) -> Sequence {
+    process.replica.beat().await.expect("a beat");
+    process.replica.look_around().await.expect("heartbeats");
+    let peers = process.replica.peers();
+    let own = peers
+        .iter()
+        .find(|peer| peer.heartbeat.replica == process.replica.id());
+    own.expect("a heartbeat").heartbeat.sequence
+}
+
+async fn a_default_snapshot_is_served_until_the_journal_has_been_read(world: &mut World) {
+    let process = world.process().await;
+    process.create_with_candidate(NAME).await;
+    process.create("Deleted_since").await;
+    let default = follower(&process);
+    process.commits("Deleted_since", commands::delete()).await;
+    process.cutover(NAME).await;
+
+    let fresh = world.newcomer().await;
+    fresh.replica.serve_default(default);
+    assert_eq!(source(&fresh), Some(Source::Default));
+    assert_eq!(
+        (fresh.active(NAME), fresh.revision("Deleted_since")),
+        (Slot::Blue, 1)
+    );
+    let alarm = "traffic_cop_alarm{condition=\"default_snapshot_in_use\"}";
+    assert!(fresh.metrics.exposition().contains(&format!("{alarm} 1")));
+    assert!(!fresh.replica.validate().await);
+    assert_eq!(
+        acknowledged(&fresh).await,
+        Sequence(0),
+        "it has followed nothing"
+    );
+
+    fresh.catch_up().await;
+    assert_eq!(source(&fresh), Some(Source::Live));
+    assert_eq!((fresh.active(NAME), fresh.revision(NAME)), (Slot::Green, 3));
+    assert!(
+        fresh.serves("Deleted_since").is_none(),
+        "nothing of the default stays"
+    );
+    assert!(fresh.metrics.exposition().contains(&format!("{alarm} 0")));
+    assert_eq!(acknowledged(&fresh).await, Sequence(5));
+    fresh.set_weight(NAME, "5").await;
+}
+
+/// It was exported from another deployment, further on, with other environments.
+async fn a_default_snapshot_never_makes_a_journal_look_rewound(world: &mut World) {
+    let elsewhere = World::start(world.engine).await;
+    let other = elsewhere.process().await;
+    for _ in 0..4 {
+        other.create("Elsewhere").await;
+        other.commits("Elsewhere", commands::delete()).await;
+    }
+    other.create_with_candidate(NAME).await;
+    other.cutover(NAME).await;
+    let default = follower(&other);
+    elsewhere.tables.delete().await;
+
+    world.process().await.create_with_candidate(NAME).await;
+    let fresh = world.newcomer().await;
+    fresh.replica.serve_default(default);
+    assert_eq!((fresh.active(NAME), fresh.revision(NAME)), (Slot::Green, 3));
+    fresh.catch_up().await;
+    assert_eq!(fresh.replica.fault(), None);
+    assert_eq!((fresh.active(NAME), fresh.revision(NAME)), (Slot::Blue, 2));
+    fresh.cutover(NAME).await;
+    world.assert_sound().await;
+}
+
+async fn a_default_snapshot_comes_after_everything_else(world: &mut World) {
+    let process = world.process().await;
+    process.create_with_candidate(NAME).await;
+    let default = follower(&process);
+    process.cutover(NAME).await;
+    process.replica.serve_default(default.clone());
+    assert_eq!(
+        (source(&process), process.revision(NAME)),
+        (Some(Source::Live), 3)
+    );
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = Files::within(directory.path());
+    files.write(&follower(&process).save()).expect("a file");
+    let restarted = world.newcomer().await;
+    restarted.replica.start_from(&files);
+    restarted.replica.serve_default(default);
+    assert_eq!(
+        (source(&restarted), restarted.revision(NAME)),
+        (Some(Source::LastGood), 3)
+    );
+}
+
+/// The disk breaks while the process runs.
+async fn nothing_is_acknowledged_that_a_file_does_not_hold(world: &mut World) {
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = Files::within(directory.path());
+    let proxy = world.proxy().await;
+    let (process, stop) = a_process_with_a_file(world, &proxy, &files).await;
+    process.create_with_candidate(NAME).await;
+    assert_eq!(acknowledged(&process).await, Sequence(2));
+
+    drop(directory);
+    process.cutover(NAME).await;
+    assert_eq!(process.active(NAME), Slot::Green, "calls and writes go on");
+    assert_eq!(acknowledged(&process).await, Sequence(2));
+    let alarm = "traffic_cop_alarm{condition=\"last_good_file\"} 1";
+    assert!(process.metrics.exposition().contains(alarm));
+    stop.cancel();
 }

@@ -3,16 +3,17 @@
 use jiff::Timestamp;
 use traffic_cop::clock::Clock as _;
 use traffic_cop::control::WriteError;
-use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
+use traffic_cop::domain::ids::{Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
+use traffic_cop::replica::follower::Follower;
+use traffic_cop::replica::saved::Saved;
 use traffic_cop::replica::{CatchUpError, JournalFault};
 use traffic_cop::store::heartbeats::Presence;
 use traffic_cop::store::record::{Bridge, Entry, JOURNAL};
-use traffic_cop::store::recover::{Found, Recovery};
+use traffic_cop::store::recover::{Memory, Recovery};
 
 use crate::chronicle::soon;
 use crate::support::engine::cases;
-use crate::support::process::environment;
 use crate::support::tables::ROWS;
 use crate::support::{Ask, Fault, Process, World, asked, commands};
 
@@ -29,6 +30,8 @@ cases![
     an_emptied_journal_is_recovered_from_its_rows,
     a_rewound_journal_is_followed_from_both_sides_of_the_gap,
     what_only_a_file_knows_is_recovered,
+    a_state_that_can_be_read_is_recovered_from_an_older_file,
+    a_state_that_cannot_be_read_is_not_recovered_if_an_older_one_can,
     an_interrupted_recovery_is_run_again,
     nobody_writes_while_a_recovery_is_under_way,
     a_journal_is_recovered_twice,
@@ -51,12 +54,12 @@ async fn fault(process: &Process) -> JournalFault {
     }
 }
 
-async fn recover(world: &World, others: Vec<(AggregateKey, Found)>) -> Recovery {
+async fn recover(world: &World, memories: Vec<Memory>) -> Recovery {
     let actor = "somebody".parse().expect("an actor");
     let reason = "the table was restored".parse().expect("a reason");
     let recovered = world
         .store
-        .recover(others, &actor, &reason, Timestamp::UNIX_EPOCH)
+        .recover(memories, &actor, &reason, Timestamp::UNIX_EPOCH)
         .await;
     recovered.expect("a recovery")
 }
@@ -322,40 +325,95 @@ async fn a_rewound_journal_is_followed_from_both_sides_of_the_gap(world: &mut Wo
     world.assert_sound().await;
 }
 
-/// Two revisions that no table knows any more, in the memory of a replica that has written them to a file.
+/// What `process` has in its last-good file.
+fn memory(process: &Process) -> Memory {
+    let saved = process.replica.look(Follower::save).expect("it has loaded");
+    let read = Saved::from_bytes(&saved.to_bytes()).expect("a file");
+    read.remember().expect("states that can be read")
+}
+
+/// Two revisions that no table knows any more, in the file of a replica.
 async fn what_only_a_file_knows_is_recovered(world: &mut World) {
     let ahead = world.process().await;
     ahead.create_with_candidate(NAME).await;
+    let behind = memory(&ahead);
     ahead.cutover(NAME).await;
     ahead.set_weight(NAME, "5").await;
-    let record = world.tables.record(4).await;
+    let expected = ahead
+        .serves(NAME)
+        .expect("it is served")
+        .environment
+        .clone();
     world.tables.rewind(2).await;
     world.tables.remove(ROWS, NAME).await;
-    let found = Found {
-        revision: record.change.revision,
-        sequence: record.sequence,
-        format: record.change.format,
-        row: record.change.row,
-        state: record.change.state,
-    };
-    let recovered = recover(world, vec![(environment(NAME), found)]).await;
+    let memories = vec![behind.clone(), memory(&ahead), behind];
+    let recovered = recover(world, memories).await;
     assert!(
         matches!(&recovered, Recovery::Recovered { aggregates, .. } if aggregates[0].1 == Revision(5)),
         "{recovered:?}"
     );
     for process in [&ahead, &world.process().await] {
         assert_follows(process, NAME, 5).await;
-        assert_eq!(
-            process
-                .serves(NAME)
-                .expect("served")
-                .environment
-                .weight
-                .bps(),
-            500
-        );
+        let served = process.serves(NAME).expect("served");
+        assert_eq!(served.environment, expected);
     }
     ahead.roll_back(NAME).await;
+    world.assert_sound().await;
+}
+
+/// Everything is gone, and of the two files the newer one is of a replica that could not read the last record.
+async fn a_state_that_can_be_read_is_recovered_from_an_older_file(world: &mut World) {
+    let process = world.process().await;
+    process.create_with_candidate(NAME).await;
+    process.cutover(NAME).await;
+    let good = process
+        .serves(NAME)
+        .expect("it is served")
+        .environment
+        .clone();
+    let position = process.position_to_write_at();
+    let mut draft = world.tables.record(position.last.0).await.change;
+    (draft.revision, draft.previous) = (Revision(4), position.last);
+    draft.state = b"{".to_vec();
+    world.tables.put(draft.at(&position).to_item()).await;
+    process.catch_up().await;
+    assert!(process.serves(NAME).expect("served").fault.is_some());
+    let remembered = memory(&process);
+    world.tables.rewind(0).await;
+    world.tables.remove(ROWS, NAME).await;
+    recover(world, vec![remembered]).await;
+    for process in [&process, &world.process().await] {
+        // Above the record that nobody could read.
+        assert_follows(process, NAME, 5).await;
+        let served = process.serves(NAME).expect("served");
+        assert_eq!((&served.environment, &served.fault), (&good, &None));
+    }
+    world.assert_sound().await;
+}
+
+/// The row of a record that nobody can read has its state; the journal has an older one that can be read.
+async fn a_state_that_cannot_be_read_is_not_recovered_if_an_older_one_can(world: &mut World) {
+    let process = world.process().await;
+    process.create_with_candidate(NAME).await;
+    let good = process
+        .serves(NAME)
+        .expect("it is served")
+        .environment
+        .clone();
+    let position = process.position_to_write_at();
+    let mut draft = world.tables.record(position.last.0).await.change;
+    (draft.revision, draft.previous) = (Revision(3), position.last);
+    draft.state = b"{".to_vec();
+    world.tables.put(draft.at(&position).to_item()).await;
+    process.create("Other").await;
+    world.tables.rewind(2).await;
+    recover(world, vec![]).await;
+    for process in [&process, &world.process().await] {
+        assert_follows(process, NAME, 4).await;
+        let served = process.serves(NAME).expect("served");
+        assert_eq!((&served.environment, &served.fault), (&good, &None));
+        assert_follows(process, "Other", 2).await;
+    }
     world.assert_sound().await;
 }
 

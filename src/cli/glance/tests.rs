@@ -138,7 +138,7 @@ fn what_cannot_be_trusted_comes_before_what_it_says() {
     stale["stale"] = json!(true);
     stale["age_ms"] = json!(12_345);
     stale["fault"] = json!("the state of record 9 cannot be read");
-    let text = environment(&parse(stale));
+    let text = environment(&parse(stale.clone()));
     let first_lines: Vec<_> = text.lines().take(2).collect();
     assert_eq!(
         first_lines,
@@ -147,6 +147,11 @@ fn what_cannot_be_trusted_comes_before_what_it_says() {
             "FAULT: the state of record 9 cannot be read",
         ]
     );
+    stale["age_ms"] = json!(null);
+    let text = environment(&parse(stale));
+    assert!(text.starts_with(
+        "STALE: the store does not answer; this was confirmed before the server started\n"
+    ));
 }
 
 #[test]

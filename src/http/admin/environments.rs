@@ -1,6 +1,7 @@
 //! Looking at environments.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -153,16 +154,19 @@ pub(super) async fn freshen(listener: &Listener) -> Result<Freshness, Problem> {
     match listener.replica.catch_up().await {
         Ok(_) => Ok(Freshness {
             stale: false,
-            age_ms: 0,
+            age_ms: Some(0),
         }),
-        Err(error) => match listener.replica.age() {
-            Some(age) => Ok(Freshness {
-                stale: true,
-                age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            }),
-            None => Err(error.into()),
-        },
+        Err(error) if listener.replica.snapshot().is_none() => Err(error.into()),
+        Err(_) => Ok(Freshness {
+            stale: true,
+            age_ms: listener.replica.age().map(milliseconds),
+        }),
     }
+}
+
+/// A duration in the API's unit.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The revision an environment's history ends with.

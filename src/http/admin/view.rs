@@ -199,8 +199,8 @@ impl FlowVersionView {
 pub(super) struct Freshness {
     /// Whether the store could not be asked, so that the answer is from memory.
     pub(super) stale: bool,
-    /// Milliseconds since the answer was known to be the latest.
-    pub(super) age_ms: u64,
+    /// Milliseconds since the answer was known to be the latest; null if that was before this process started.
+    pub(super) age_ms: Option<u64>,
 }
 
 /// What a command came to.

@@ -2,7 +2,7 @@
 //! replica can hold it.
 //!
 //! A name acts for one token at a time, so a record's actor tells who made a change. The names of callers that are no tokens
-//! are not to be had: see [`is_reserved`].
+//! are not to be had: see `is_reserved`.
 
 mod grant;
 mod token;

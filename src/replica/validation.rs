@@ -1,7 +1,7 @@
 //! Validated reads: proof that the snapshot holds every change acknowledged before a request arrived.
 //!
 //! The proof is one consistent read of the place after the snapshot's last entry: nothing there, nothing was missed. It has
-//! to *begin* after the request arrived; [`super::rounds`] lets all who wait share it.
+//! to *begin* after the request arrived; `replica::rounds` lets all who wait share it.
 //!
 //! A call waits for at most a budget, and a round of reading takes at most as long: whoever it was for has gone by then. One
 //! round that fails or takes too long lets everyone go who waits and opens the breaker, so that nobody waits until a poll or a

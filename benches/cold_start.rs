@@ -175,6 +175,7 @@ fn next_record(place: usize, previous: Option<&Record>) -> anyhow::Result<Draft>
         revision: Revision(1),
         draw: [7; 16],
         drain_time: Duration::ZERO,
+        last_calls: Some(Default::default()),
         others: 0,
     };
     let Ok(Change::To(Some(environment))) = Environment::apply(None, &create, &context) else {

@@ -20,6 +20,7 @@ fn environment(percent: &str) -> Environment {
         revision: Revision(1),
         draw: [7; 16],
         drain_time: Default::default(),
+        last_calls: Some(Default::default()),
         others: 0,
     };
     let flow = |id: &str, name: &str| Flow {

@@ -11,6 +11,7 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use crate::clock::Clock;
+use crate::domain::drain::LastCalls;
 use crate::domain::ids::{Actor, AggregateKey, IdempotencyKey, Reason, Revision, Sequence};
 use crate::domain::operation::{Digest128, Operation, operation_id};
 use crate::domain::{Action, Aggregate, Change, Context, Refusal, Unchanged};
@@ -163,6 +164,7 @@ struct Base<A> {
     position: Position,
     tracked: Tracked<A>,
     others: usize,
+    last_calls: Option<LastCalls>,
 }
 
 impl Control {
@@ -181,6 +183,12 @@ impl Control {
             drain_time,
             turn: tokio::sync::Mutex::new(()),
         }
+    }
+
+    /// How long a slot has to be without calls before it counts as drained.
+    #[must_use]
+    pub fn drain_time(&self) -> Duration {
+        self.drain_time
     }
 
     /// Carries out `command` on the aggregate `key`. When it returns, this process serves the result. If the request asks for
@@ -252,7 +260,10 @@ impl Control {
             .await
             .map_err(|_| WriteError::Contended)?;
         while Instant::now() < attempt.deadline {
-            let base = self.base::<A>(attempt.key).await?;
+            let mut base = self.base::<A>(attempt.key).await?;
+            if attempt.command.asks_for_last_calls() {
+                base.last_calls = self.last_calls(attempt.key).await;
+            }
             let since = self.clock.monotonic();
             if let Some((answer, sequence)) = self.repeated(attempt, &base).await? {
                 return Ok(Written {
@@ -305,10 +316,25 @@ impl Control {
                 position: follower.position,
                 tracked,
                 others,
+                last_calls: None,
             }
         });
         // Caught up means loaded.
         base.ok_or_else(|| StoreError::Unavailable("nothing is loaded yet".to_owned()).into())
+    }
+
+    /// When calls were last decided to the slots, as all replicas report; `None` if that cannot be known.
+    async fn last_calls(&self, key: &AggregateKey) -> Option<LastCalls> {
+        let AggregateKey::Environment(name) = key else {
+            return None;
+        };
+        match self.replica.reported_calls(name, 1).await {
+            Ok(reported) => Some(reported.last),
+            Err(error) => {
+                tracing::warn!(%error, "cannot find out when calls were last decided");
+                None
+            }
+        }
     }
 
     /// The first answer, if this write was committed before.
@@ -377,6 +403,7 @@ impl Control {
             draw: attempt.draw,
             drain_time: self.drain_time,
             others: base.others,
+            last_calls: base.last_calls,
         };
         Ok(A::apply(tracked.state(), attempt.command, &context)?)
     }

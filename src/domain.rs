@@ -9,6 +9,7 @@ pub mod access;
 pub mod command;
 pub mod conversation;
 pub mod decision;
+pub mod drain;
 pub mod environment;
 pub mod ids;
 pub mod interface;
@@ -43,6 +44,9 @@ pub struct Context {
     pub drain_time: Duration,
     /// How many aggregates of the same kind exist, this one not counted.
     pub others: usize,
+    /// When calls were last decided to the slots of this environment, as the replicas report. `None` if their heartbeats could
+    /// not be read, or if the command does not ask ([`Action::asks_for_last_calls`]).
+    pub last_calls: Option<drain::LastCalls>,
 }
 
 /// A state with commands that change it: the unit of revision, history and conflict.
@@ -73,6 +77,11 @@ pub trait Action {
     /// Whether it may leave a state behind that is larger than allowed: it must not fail for want of room.
     fn may_outgrow(&self) -> bool {
         self.is_rescue()
+    }
+
+    /// Whether it has to know when calls were last decided to the slots.
+    fn asks_for_last_calls(&self) -> bool {
+        false
     }
 
     /// A text that two commands share exactly if they ask for the same.

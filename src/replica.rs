@@ -9,6 +9,7 @@ pub mod default_snapshot;
 pub mod follower;
 pub mod last_good;
 mod membership;
+pub mod meter;
 pub mod receipt;
 mod recent;
 mod rounds;
@@ -38,6 +39,7 @@ use crate::telemetry::{Alarm, Metrics, OutcomeLabels};
 use contact::Contact;
 use follower::{Followed, Follower, Gap};
 use membership::Membership;
+use meter::Meter;
 use recent::Recent;
 use tracked::Taken;
 use validation::Validations;
@@ -55,6 +57,7 @@ pub struct Replica {
     follower: Mutex<Option<Follower>>,
     membership: Membership,
     recent: Mutex<Recent>,
+    meter: Mutex<Meter>,
     contact: Mutex<Contact>,
     /// The highest record whose row is known to be up to date.
     finished: Mutex<Sequence>,
@@ -80,6 +83,7 @@ impl Replica {
             follower: Mutex::new(None),
             membership: Membership::default(),
             recent: Mutex::default(),
+            meter: Mutex::default(),
             contact: Mutex::default(),
             finished: Mutex::default(),
             served: watch::Sender::default(),

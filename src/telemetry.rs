@@ -53,6 +53,8 @@ pub struct Metrics {
     pub passed_over: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_heartbeats_total`: heartbeats written and reads of everyone's, by outcome.
     pub heartbeats: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_heartbeat_calls_bytes`: what the last heartbeat says of calls; the store charges by size.
+    pub heartbeat_calls: Gauge,
     /// `traffic_cop_live_replicas`: replicas that were alive at the last look at their heartbeats.
     pub live_replicas: Gauge,
     /// `traffic_cop_receipts_total`: receipts that a write waited for, by what they came to.
@@ -105,6 +107,12 @@ impl DecisionCounters {
     /// Counts one decision.
     pub fn count(&self, slot: Slot, reason: Reason) {
         self.0[slot][reason as usize].inc();
+    }
+
+    /// Decisions to `slot` so far, whatever the reason.
+    #[must_use]
+    pub fn total(&self, slot: Slot) -> u64 {
+        self.0[slot].iter().map(Counter::get).sum()
     }
 }
 
@@ -212,6 +220,12 @@ impl Metrics {
             "heartbeats",
             "Heartbeats written and reads of everyone's",
             self.heartbeats.clone(),
+        );
+        registry.register_with_unit(
+            "heartbeat_calls",
+            "What the last heartbeat says of calls",
+            Unit::Bytes,
+            self.heartbeat_calls.clone(),
         );
         registry.register(
             "live_replicas",

@@ -176,6 +176,33 @@ pub(super) struct Entry {
     pub(super) state: Option<Environment>,
 }
 
+/// The calls decided to the slots of an environment lately.
+#[derive(Debug, Deserialize)]
+pub(super) struct Drain {
+    pub(super) active: Slot,
+    pub(super) minutes: u16,
+    pub(super) slots: BySlot<SlotDrain>,
+    #[serde(default)]
+    pub(super) silent: Vec<Silent>,
+}
+
+/// The calls of a slot.
+#[derive(Debug, Deserialize)]
+pub(super) struct SlotDrain {
+    pub(super) calls: u64,
+    pub(super) last_call: Option<String>,
+    pub(super) share_ended_at: Option<String>,
+    pub(super) status: String,
+    pub(super) drained_at: Option<String>,
+}
+
+/// A replica that fell silent.
+#[derive(Debug, Deserialize)]
+pub(super) struct Silent {
+    pub(super) replica: String,
+    pub(super) reported_at: String,
+}
+
 /// A change, as it is sent to those who follow.
 #[derive(Debug, Deserialize)]
 pub(super) struct Event {

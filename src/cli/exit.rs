@@ -22,7 +22,7 @@ pub(super) enum Exit {
     NotAllowed,
     /// Whether a write took effect is not known.
     OutcomeUnknown,
-    /// It did, and what was to be waited for has not come.
+    /// What was to be waited for has not come.
     Pending,
 }
 
@@ -58,7 +58,7 @@ const EXIT_CODES: [(u8, Exit, &str); 8] = [
     (
         7,
         Exit::Pending,
-        "not yet: the change is made, but not every live replica has confirmed it",
+        "not yet: the change is made, but not every live replica has confirmed it; or the slot has not drained",
     ),
 ];
 

@@ -43,6 +43,11 @@ impl Failure {
         Self::own(Exit::Failed, "no-answer", "no answer", detail)
     }
 
+    /// The state does not allow it.
+    pub(super) fn refused(detail: String) -> Self {
+        Self::own(Exit::Refused, "refused", "refused", detail)
+    }
+
     /// What was to be waited for has not come.
     pub(super) fn pending(detail: String) -> Self {
         Self::own(Exit::Pending, "pending", "not yet", detail)

@@ -1,4 +1,6 @@
-//! `slot claim`, `slot release` and `slot rebind`.
+//! `slot claim`, `slot release`, `slot rebind` and `slot drain`.
+
+mod drain;
 
 use clap::{Args, Subcommand};
 
@@ -17,6 +19,8 @@ pub(super) enum Slot {
     Release(Release),
     /// Bind a slot to another Architect flow. Export the Traffic Cop flow again afterwards: its transfer names the flow.
     Rebind(Rebind),
+    /// Say which slot still gets calls, and whether the candidate has drained: exit code 0 if so, 7 if not yet.
+    Drain(drain::DrainArgs),
 }
 
 /// Arguments of `slot claim`.
@@ -72,6 +76,7 @@ impl Slot {
                 };
                 args.change.execute(claim.into(), output).await
             }
+            Self::Drain(args) => args.run(output).await,
             Self::Release(args) => {
                 let release = command::Release {
                     slot: args.slot,

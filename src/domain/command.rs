@@ -102,6 +102,10 @@ impl Action for Command {
         matches!(self, Self::Rollback(_))
     }
 
+    fn asks_for_last_calls(&self) -> bool {
+        matches!(self, Self::Claim(_))
+    }
+
     fn may_outgrow(&self) -> bool {
         match self {
             Self::Rollback(_) | Self::PauseRollout(_) | Self::AbortRollout(_) => true,

@@ -78,6 +78,23 @@ pub enum Refusal {
     /// The rollout does not allow it.
     #[error(transparent)]
     Rollout(#[from] super::rollout::Refusal),
+    /// A call was decided to the slot too recently, though it took no share of new ones.
+    #[error(
+        "a call was decided to slot {slot} as late as {last_call}, by affinity, an override or a replica that lagged; calls may still be inside it until {drained_at}, try again then"
+    )]
+    SlotCalled {
+        /// The slot.
+        slot: Slot,
+        /// When that was.
+        last_call: Timestamp,
+        /// When it counts as drained, if no more follow.
+        drained_at: Timestamp,
+    },
+    /// Nobody can say whether calls are still decided to the slot.
+    #[error(
+        "the replicas' heartbeats cannot be read, so nobody knows whether calls are still decided to slot {0}; try again in a moment"
+    )]
+    LastCallsUnknown(Slot),
     /// The slot has no claim to give back.
     #[error("slot {0} is not claimed; there is nothing to release")]
     NotClaimed(Slot),

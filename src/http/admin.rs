@@ -2,6 +2,7 @@
 
 mod caller;
 mod commands;
+mod drain;
 mod environments;
 mod events;
 mod explain;
@@ -32,6 +33,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
             commands::delete
         ))
         .routes(routes!(history::list))
+        .routes(routes!(drain::show))
         .routes(routes!(explain::explain))
         .routes(routes!(commands::register))
         .routes(routes!(commands::claim))

@@ -170,6 +170,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         let kind = match &refusal {
             Refusal::EnvironmentMissing => return Self::no_environment(),
+            Refusal::LastCallsUnknown(_) => Kind::StoreUnavailable,
             Refusal::TokenMissing => Kind::TokenNotFound,
             Refusal::EnvironmentExists | Refusal::TokenExists | Refusal::LabelInUse(_) => {
                 Kind::AlreadyExists
@@ -198,6 +199,7 @@ impl From<Refusal> for Problem {
             | Refusal::SlotUnknown { .. }
             | Refusal::SlotTakesCalls(_)
             | Refusal::SlotNotDrained { .. }
+            | Refusal::SlotCalled { .. }
             | Refusal::RolloutUnderWay
             | Refusal::Rollout(_)
             | Refusal::NotClaimed(_)

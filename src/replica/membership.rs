@@ -88,6 +88,9 @@ impl Replica {
     }
 
     async fn write(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
+        let bytes = heartbeat.calls_text().map_or(0, |text| text.len());
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.heartbeat_calls.set(bytes);
         let written = self.store.beat(heartbeat).await;
         let outcome = if written.is_ok() {
             "written"
@@ -108,6 +111,7 @@ impl Replica {
             started_at: self.started_at,
             written_at: self.clock.now(),
             has_ended: false,
+            calls: self.count_calls(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::domain::Environment;
 use crate::domain::access::Access;
 use crate::domain::decision::{Compiled, Decision};
 use crate::domain::ids::{EnvironmentName, Revision, Sequence};
+use crate::domain::slot::BySlot;
 use crate::store::format::Document;
 use crate::telemetry::{DecisionCounters, Metrics};
 
@@ -131,6 +132,14 @@ impl Served {
             sequence: tracked.sequence,
             fault: tracked.fault.clone(),
             counters: Source::ALL.map(|source| metrics.decisions(name.as_str(), source.as_str())),
+        })
+    }
+
+    /// Decisions made for this environment since the process started, by slot.
+    pub(super) fn decided(&self) -> BySlot<u64> {
+        BySlot::from_fn(|slot| {
+            let counters = self.counters.iter();
+            counters.map(|counters| counters.total(slot)).sum()
         })
     }
 

@@ -1,5 +1,6 @@
 //! Heartbeats: what each replica says of itself in the evidence table, and which replicas are alive.
 
+mod calls;
 mod peers;
 
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 
+pub use calls::{Calls, MINUTES, SlotCalls};
 pub use peers::{Peer, Peers, Presence};
 
 use super::error::StoreError;
@@ -45,6 +47,8 @@ pub struct Heartbeat {
     pub written_at: Timestamp,
     /// Whether it has ended in good order and answers no calls any more.
     pub has_ended: bool,
+    /// The calls that it has decided lately.
+    pub calls: Calls,
 }
 
 impl Heartbeat {
@@ -65,10 +69,20 @@ impl Heartbeat {
         let expires_at = self.written_at.saturating_add(KEPT_FOR);
         let expires_at = expires_at.unwrap_or(Timestamp::MAX).as_second();
         set(EXPIRES_AT, AttributeValue::N(expires_at.to_string()));
+        if let Some(calls) = self.calls_text() {
+            set("calls", text(calls));
+        }
         if self.has_ended {
             set("has_ended", AttributeValue::Bool(true));
         }
         item
+    }
+
+    /// What it says of calls as it is stored, if it says anything.
+    #[must_use]
+    pub fn calls_text(&self) -> Option<String> {
+        // Names, slots and numbers: nothing that JSON cannot say.
+        (!self.calls.is_empty()).then(|| serde_json::to_string(&self.calls).expect("calls as JSON"))
     }
 
     fn of(item: &Item) -> Result<Self, BadAttribute> {
@@ -88,6 +102,11 @@ impl Heartbeat {
             has_ended: item
                 .get("has_ended")
                 .is_some_and(|value| value.as_bool() == Ok(&true)),
+            calls: match item.get("calls") {
+                Some(_) => serde_json::from_str(get_text(item, "calls")?)
+                    .map_err(|_| BadAttribute("calls"))?,
+                None => Calls::default(),
+            },
         })
     }
 }

@@ -25,6 +25,7 @@ fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls
         revision: Revision(1),
         draw: [7; 16],
         drain_time: Default::default(),
+        last_calls: Some(Default::default()),
         others: 0,
     };
     let flow = |id: &str| Flow {

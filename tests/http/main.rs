@@ -13,6 +13,7 @@ mod credentials;
 mod decision_errors;
 mod decisions;
 mod description;
+mod drain;
 mod edge;
 mod environments;
 mod events;

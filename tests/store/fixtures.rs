@@ -505,6 +505,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
                 revision: Revision(1),
                 draw: std::array::from_fn(|n| u8::try_from(n * 16 + n).expect("a byte")),
                 drain_time: Duration::from_secs(60),
+                last_calls: Some(Default::default()),
                 others: 0,
             },
         }

@@ -4,8 +4,9 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use traffic_cop::domain::ids::{Revision, Sequence};
 use traffic_cop::domain::operation::Digest128;
+use traffic_cop::domain::slot::Slot;
 use traffic_cop::store::StoreError;
-use traffic_cop::store::heartbeats::Heartbeat;
+use traffic_cop::store::heartbeats::{Calls, Heartbeat};
 use traffic_cop::store::item::{Item, number, text};
 use traffic_cop::store::journal::CommitError;
 use traffic_cop::store::record::{Draft, Entry, JOURNAL, Position, Record, RecordHash, Recovered};
@@ -37,6 +38,7 @@ cases![
     the_row_of_an_aggregate_unknown_here_is_kept_apart,
     no_record_can_pass_its_row_off_as_another_ones,
     heartbeats_replace_each_other_and_are_all_read,
+    a_heartbeat_of_an_older_binary_is_read,
     tables_are_made_once,
     missing_tables_are_named_and_refuse_every_request,
 ];
@@ -336,6 +338,48 @@ async fn no_record_can_pass_its_row_off_as_another_ones(world: &mut World) {
     assert_eq!(entries.len(), 2 + foreign.len());
 }
 
+/// So many calls, now and an hour ago.
+fn calls(count: u64) -> Calls {
+    let mut calls = Calls::default();
+    for (time, slot) in [("07:00:00", Slot::Blue), ("08:00:00", Slot::Green)] {
+        let now = format!("2026-01-05T{time}Z").parse().expect("a time");
+        calls.record(&"Main_IVR".parse().expect("a name"), slot, count, now);
+    }
+    calls
+}
+
+/// One that was written before heartbeats told of calls and of their end.
+async fn a_heartbeat_of_an_older_binary_is_read(world: &mut World) {
+    use traffic_cop::store::item::{key, number, text};
+    let mut item = key("heartbeat", "old");
+    for (name, value) in [
+        ("beat", number(3)),
+        ("sequence", number(9)),
+        ("newest_format", number(1)),
+        ("version", text("0.1.0")),
+        ("started_at", text("2026-01-05T08:00:00Z")),
+        ("expires_at", number(1_767_686_400)),
+    ] {
+        item.insert(name.to_owned(), value);
+    }
+    world.tables.put_evidence(item).await;
+    let read = world.store.heartbeats().await.expect("an answer");
+    assert_eq!(
+        read,
+        [Heartbeat {
+            replica: "old".to_owned(),
+            beat: 3,
+            sequence: Sequence(9),
+            newest_format: 1,
+            version: "0.1.0".to_owned(),
+            started_at: "2026-01-05T08:00:00Z".parse().expect("a time"),
+            written_at: "2026-01-05T08:00:00Z".parse().expect("a time"),
+            has_ended: false,
+            calls: Calls::default(),
+        }]
+    );
+}
+
 async fn heartbeats_replace_each_other_and_are_all_read(world: &mut World) {
     let heartbeat = |replica: &str, beat| Heartbeat {
         replica: replica.to_owned(),
@@ -346,6 +390,7 @@ async fn heartbeats_replace_each_other_and_are_all_read(world: &mut World) {
         started_at: Timestamp::UNIX_EPOCH,
         written_at: "2026-01-05T08:00:00Z".parse().expect("a time"),
         has_ended: replica == "b" && beat == 2,
+        calls: calls(beat),
     };
     // The last put is an early one that was long under way.
     let beats = [("a", 1), ("b", 1), ("a", 3), ("c", 1), ("b", 2), ("a", 2)];

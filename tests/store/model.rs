@@ -150,6 +150,7 @@ impl Model {
             revision: traffic_cop::domain::ids::Revision(known.revision() + 1),
             draw: [0; 16],
             drain_time: DRAIN_TIME,
+            last_calls: Some(Default::default()),
             others: others
                 .filter(|(other, known)| **other != environment && known.state().is_some())
                 .count(),

@@ -28,6 +28,7 @@ impl World {
                 revision: crate::domain::ids::Revision(1),
                 draw: [0; 16],
                 drain_time: Duration::ZERO,
+                last_calls: Some(Default::default()),
                 others: 0,
             },
         }

@@ -12,6 +12,7 @@ use super::{
 use crate::domain::command::{
     Claim, Command, Create, Cutover, Rebind, Register, Release, Rollback, SetWeight,
 };
+use crate::domain::drain::{Cause, Drain};
 use crate::domain::ids::{InterfaceNumber, VersionLabel};
 use crate::domain::refusal::{MAX_ENVIRONMENTS, Refusal, RollbackObstacle};
 use crate::domain::slot::{BySlot, Slot};
@@ -155,19 +156,7 @@ impl Environment {
         if let Content::Claimed(held) = self.slots[slot].content(context.now) {
             return Err(claimed(slot, held));
         }
-        if let Some(since) = self.slots[slot].share_ended_at {
-            let drained_at = later(
-                since,
-                SignedDuration::try_from(context.drain_time).unwrap_or(SignedDuration::MAX),
-            );
-            if drained_at > context.now {
-                return Err(Refusal::SlotNotDrained {
-                    slot,
-                    since,
-                    drained_at,
-                });
-            }
-        }
+        self.require_drained(slot, context)?;
         if self.interface_of(claim.flow_version.as_str()).is_some() {
             return Err(Refusal::LabelInUse(claim.flow_version.clone()));
         }
@@ -179,6 +168,34 @@ impl Environment {
             ),
         });
         Ok(Change::To(Some(self)))
+    }
+
+    /// Refuses a slot that calls may still be inside. What is not known counts as calls: publishing cannot be taken back.
+    fn require_drained(&self, slot: Slot, context: &Context) -> Result<(), Refusal> {
+        let last_calls = context.last_calls.as_ref();
+        let last_calls = last_calls.ok_or(Refusal::LastCallsUnknown(slot))?;
+        match self.drain(slot, last_calls, context.drain_time, context.now) {
+            Drain::Drained => Ok(()),
+            Drain::TakesNewCalls => Err(Refusal::SlotTakesCalls(slot)),
+            Drain::Until {
+                since,
+                cause: Cause::Share,
+                drained_at,
+            } => Err(Refusal::SlotNotDrained {
+                slot,
+                since,
+                drained_at,
+            }),
+            Drain::Until {
+                since: last_call,
+                cause: Cause::Call,
+                drained_at,
+            } => Err(Refusal::SlotCalled {
+                slot,
+                last_call,
+                drained_at,
+            }),
+        }
     }
 
     fn release(mut self, release: &Release, now: Timestamp) -> Applied {

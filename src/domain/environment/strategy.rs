@@ -236,6 +236,7 @@ pub(crate) fn contexts() -> impl Strategy<Value = Context> {
             revision: Revision(1),
             draw,
             drain_time: DRAIN_TIME,
+            last_calls: Some(Default::default()),
             others,
         }
     })

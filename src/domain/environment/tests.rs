@@ -40,6 +40,7 @@ impl World {
                 revision: Revision(1),
                 draw: [7; 16],
                 drain_time: DRAIN_TIME,
+                last_calls: Some(Default::default()),
                 others: 0,
             },
         }

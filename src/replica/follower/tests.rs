@@ -48,6 +48,7 @@ impl Journal {
             revision: Revision(1),
             draw: [7; 16],
             drain_time: std::time::Duration::ZERO,
+            last_calls: Some(Default::default()),
             others: 0,
         };
         let Ok(Change::To(state)) = S::apply(tracked.state(), command, &context) else {

@@ -55,6 +55,7 @@ impl Desk {
                 started_at: Timestamp::UNIX_EPOCH,
                 written_at: Timestamp::UNIX_EPOCH,
                 has_ended,
+                calls: Default::default(),
             }
         });
         let heartbeats = heartbeats.collect();

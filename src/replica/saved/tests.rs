@@ -30,6 +30,7 @@ pub(in crate::replica) fn follower(active: Slot) -> Follower {
         revision: Revision(1),
         draw: [1; 16],
         drain_time: std::time::Duration::ZERO,
+        last_calls: Some(Default::default()),
         others: 0,
     };
     let Ok(Change::To(Some(environment))) = Environment::apply(None, &create, &context) else {

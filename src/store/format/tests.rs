@@ -288,6 +288,7 @@ fn applied(state: &Environment, command: &Command) -> Environment {
         revision: Revision(1),
         draw: [0; 16],
         drain_time: std::time::Duration::ZERO,
+        last_calls: Some(Default::default()),
         others: 0,
     };
     match Environment::apply(Some(state), command, &context) {

@@ -104,6 +104,7 @@ mod tests {
             started_at: Timestamp::UNIX_EPOCH,
             written_at: Timestamp::UNIX_EPOCH,
             has_ended: false,
+            calls: Default::default(),
         }
     }
 

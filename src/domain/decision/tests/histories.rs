@@ -75,6 +75,7 @@ fn after(steps: &str) -> Environment {
         revision: Revision(1),
         draw: [7; 16],
         drain_time: strategy::DRAIN_TIME,
+        last_calls: Some(Default::default()),
         others: 0,
     };
     let create = Create {

@@ -1,0 +1,110 @@
+//! The drain meter: how many calls are decided to each slot, and when the last one was, across replicas.
+//!
+//! Costs a decision nothing: the counters that it counts itself in anyway are looked at before every heartbeat, which tells
+//! the others. So the time of a last call is late by up to two seconds, and never early.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
+use super::{Replica, locked};
+use crate::domain::drain::LastCalls;
+use crate::domain::ids::EnvironmentName;
+use crate::domain::slot::{BySlot, Slot};
+use crate::store::StoreError;
+use crate::store::heartbeats::{Calls, Presence, SlotCalls};
+
+/// What this replica has counted so far.
+#[derive(Debug, Default)]
+pub(super) struct Meter {
+    /// The counters as they were looked at last.
+    totals: HashMap<EnvironmentName, BySlot<u64>>,
+    calls: Calls,
+}
+
+impl Meter {
+    /// Takes in that so many calls had been decided by `now` since the process started.
+    fn take(&mut self, environment: &EnvironmentName, totals: BySlot<u64>, now: Timestamp) {
+        let before = self
+            .totals
+            .insert(environment.clone(), totals)
+            .unwrap_or_default();
+        for (slot, total) in totals.iter() {
+            let calls = total.saturating_sub(before[slot]);
+            self.calls.record(environment, slot, calls, now);
+        }
+    }
+}
+
+/// What all replicas report of one environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reported {
+    /// Calls in the time asked for.
+    pub calls: BySlot<u64>,
+    /// When the last one was.
+    pub last: LastCalls,
+    /// Replicas that fell silent without a word, and when they last reported. One that runs on decides calls that nobody knows
+    /// of.
+    pub silent: Vec<(String, Timestamp)>,
+}
+
+impl Reported {
+    fn add(&mut self, calls: &Calls, environment: &EnvironmentName, minutes: u16, now: Timestamp) {
+        let known = calls.of(environment);
+        for slot in Slot::BOTH {
+            if let Some(calls) = known[slot] {
+                self.calls[slot] += calls.within(minutes, now);
+                self.last[slot] = self.last[slot].max(Some(SlotCalls::last(calls)));
+            }
+        }
+    }
+}
+
+impl Replica {
+    /// The calls that this replica has decided, as of now.
+    pub(super) fn count_calls(&self) -> Calls {
+        let now = self.clock.now();
+        let mut meter = locked(&self.meter);
+        if let Some(snapshot) = self.snapshot().as_ref() {
+            for (name, served) in &snapshot.environments {
+                meter.take(name, served.decided(), now);
+            }
+        }
+        meter.calls.forget(now);
+        meter.calls.clone()
+    }
+
+    /// What all replicas report of `environment` for the last `minutes`, those that are gone included: calls that they decided
+    /// may still be inside.
+    ///
+    /// # Errors
+    /// The heartbeats cannot be read.
+    pub async fn reported_calls(
+        &self,
+        environment: &EnvironmentName,
+        minutes: u16,
+    ) -> Result<Reported, StoreError> {
+        self.look_around().await?;
+        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let mut reported = Reported {
+            calls: BySlot::default(),
+            last: LastCalls::default(),
+            silent: Vec::new(),
+        };
+        reported.add(&self.count_calls(), environment, minutes, now);
+        self.with_peers(|peers| {
+            let others = peers
+                .iter()
+                .filter(|peer| peer.heartbeat.replica != self.id());
+            for peer in others {
+                let heartbeat = &peer.heartbeat;
+                reported.add(&heartbeat.calls, environment, minutes, now);
+                if peer.presence(monotonic) == Presence::Silent {
+                    let silent = (heartbeat.replica.clone(), heartbeat.written_at);
+                    reported.silent.push(silent);
+                }
+            }
+        });
+        Ok(reported)
+    }
+}

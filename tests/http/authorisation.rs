@@ -123,6 +123,10 @@ const ROWS: &[(&str, [&str; 8])] = &[
         ["401", "403", "403", "403", "ok", "403", "ok", "ok"],
     ),
     (
+        "GET /v1/events",
+        ["401", "403", "ok", "ok", "ok", "ok", "ok", "ok"],
+    ),
+    (
         "GET /v1/environments/{environment}/drain",
         ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
     ),

@@ -40,6 +40,8 @@ async fn every_call_is_stored_by_the_time_its_process_has_ended_in_good_order() 
         .map(|service| service.client(&cluster.token));
     clients[0].create_with_candidate(MAIN).await;
     let revision = clients[0].change(MAIN, Change::weight(500)).await["revision"].clone();
+    // Reading the state reads the journal to its end: from here on the other process knows the environment.
+    clients[1].show(MAIN).await;
     until("both processes at one revision", async || {
         let seen = clients[1].decide(MAIN).await["Revision"].clone();
         (seen == revision).then_some(())

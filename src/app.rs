@@ -135,6 +135,7 @@ impl Following {
             tasks.spawn(last_good::keep(Arc::clone(replica), files, stop.clone()));
         }
         tasks.spawn(tasks::poll(Arc::clone(replica), stop.clone()));
+        tasks.spawn(tasks::tell_head(Arc::clone(replica), stop.clone()));
         tasks.spawn(tasks::beat(Arc::clone(replica), stop.clone()));
         tasks.spawn(tasks::look(Arc::clone(replica), stop.clone()));
         tasks.spawn(validation::rounds(Arc::clone(replica), stop.clone()));

@@ -5,6 +5,7 @@
 //! under one idempotency key. Every failure is an exit code and a problem document (`failure`), whoever noticed it.
 
 mod api;
+mod audit;
 mod call;
 mod change;
 mod client;
@@ -127,6 +128,9 @@ enum Verb {
     /// The journal that every change is written to.
     #[command(subcommand)]
     Journal(journal::Journal),
+    /// The journal as evidence: a copy that is proved without the service.
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Print a script that completes these commands in a shell.
     Completions(completions::Completions),
 }
@@ -174,6 +178,7 @@ impl Verb {
             Self::Token(token) => token.run(output).await,
             Self::Snapshot(snapshot) => snapshot.run(output).await,
             Self::Journal(journal) => journal.run(output).await,
+            Self::Audit(audit) => audit.run(output).await,
             Self::Completions(completions) => completions.run(),
         }
     }

@@ -369,6 +369,18 @@ impl Replica {
         }
     }
 
+    /// Tells the log and the metrics where the journal ends, as far as it was followed: whoever keeps that elsewhere can prove
+    /// later that nothing up to there was cut off or changed.
+    pub fn tell_head(&self) {
+        let position = self.look(|follower| follower.position);
+        let Some(Position { last, hash, .. }) = position.filter(|end| end.last > Sequence(0))
+        else {
+            return;
+        };
+        tracing::info!(sequence = %last, %hash, "head of the journal");
+        self.metrics.tell_journal_head(last, hash.to_string());
+    }
+
     /// Brings the row of the last record up to date, unless that is known to be done: the duty of whoever commits next, so
     /// that when a record exists all rows are complete up to the one before it.
     ///

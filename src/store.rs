@@ -6,6 +6,7 @@
 //!
 //! Not here: what a change means (`domain`), and what this process believes at the moment (`replica`).
 
+pub mod audit;
 pub mod connection;
 #[cfg(feature = "embedded")]
 pub mod embedded;

@@ -5,6 +5,8 @@ mod edge;
 mod histogram;
 mod store_requests;
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -18,6 +20,7 @@ pub use histogram::AtomicHistogram;
 pub use store_requests::{StoreOperation, StoreRequests};
 
 use crate::domain::decision::Reason;
+use crate::domain::ids::Sequence;
 use crate::domain::slot::{BySlot, Slot};
 
 /// All metrics of the process. Cloning shares them.
@@ -65,6 +68,14 @@ pub struct Metrics {
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
     pub events: Counter,
+    /// `traffic_cop_journal_head`: place of the last entry applied here a minute ago or less, by its hash.
+    journal_head: Arc<Mutex<Option<(HeadLabels, i64)>>>,
+}
+
+/// Labels of the journal's end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HeadLabels {
+    hash: String,
 }
 
 /// Labels of a decision.
@@ -145,6 +156,19 @@ impl Metrics {
         self.access_tokens
             .get_or_create(&OutcomeLabels { outcome })
             .inc();
+    }
+
+    /// Tells where the journal ends: at entry `sequence`, which has this hash.
+    pub fn tell_journal_head(&self, sequence: Sequence, hash: String) {
+        let sequence = i64::try_from(sequence.0).unwrap_or(i64::MAX);
+        *self.locked_journal_head() = Some((HeadLabels { hash }, sequence));
+    }
+
+    /// A short critical section that replaces the whole value.
+    fn locked_journal_head(&self) -> MutexGuard<'_, Option<(HeadLabels, i64)>> {
+        self.journal_head
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The exposition in OpenMetrics text format.
@@ -248,6 +272,16 @@ impl Metrics {
             self.event_streams.clone(),
         );
         registry.register("events", "Events sent to them", self.events.clone());
+        // Made anew: a family keeps every hash that it has had.
+        let head = Family::<HeadLabels, Gauge>::default();
+        if let Some((labels, sequence)) = &*self.locked_journal_head() {
+            head.get_or_create(labels).set(*sequence);
+        }
+        registry.register(
+            "journal_head",
+            "Place of the last journal entry, by its hash; told once a minute",
+            head,
+        );
         let mut exposition = String::new();
         // Writing to a String cannot fail.
         text::encode(&mut exposition, &registry).expect("text in memory");

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Number, Value};
 
 use crate::domain::slot::{BySlot, Slot};
+use crate::store::verify;
 
 /// An environment.
 #[derive(Debug, Deserialize)]
@@ -257,6 +258,21 @@ pub(super) struct Verification {
     pub(super) head: u64,
     pub(super) head_hash: String,
     pub(super) findings: Vec<Finding>,
+}
+
+impl From<&verify::Verification> for Verification {
+    fn from(found: &verify::Verification) -> Self {
+        let findings = found.findings.iter().map(|finding| Finding {
+            sequence: finding.sequence.0,
+            problem: finding.problem.clone(),
+        });
+        Self {
+            entries: found.entries,
+            head: found.head.0,
+            head_hash: found.head_hash.clone(),
+            findings: findings.collect(),
+        }
+    }
 }
 
 /// Something that should not be so.

@@ -18,6 +18,7 @@ use crate::config::StoreArgs;
 use crate::domain::ids::{Actor, Reason};
 use crate::replica::saved::Saved;
 use crate::store::Store;
+use crate::store::record::RecordHash;
 use crate::store::recover::{Memory, Recovery};
 use crate::telemetry::StoreRequests;
 
@@ -33,6 +34,9 @@ pub(super) enum Journal {
 /// Arguments of `journal verify`.
 #[derive(Debug, Args)]
 pub(super) struct Verify {
+    /// Hash of an entry that was told earlier as the last one, by the log, a metric or a verification: the journal must hold it.
+    #[arg(long, value_name = "HASH", value_parser = entry_hash)]
+    head: Option<RecordHash>,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -68,21 +72,36 @@ impl Journal {
 impl Verify {
     async fn run(self, output: Output) -> Result<(), Failure> {
         let client = self.admin.client()?;
-        let url = client.url(&["v1", "journal", "verification"]);
+        let mut url = client.url(&["v1", "journal", "verification"]);
+        if let Some(head) = self.head {
+            url.query_pairs_mut().append_pair("head", &head.to_string());
+        }
         let answer = client
             .answer(client.unlimited_request(Method::GET, url))
             .await?;
         output.print(&answer, |verification| describe(&verification))?;
-        match answer.read::<Verification>()?.findings.len() {
-            0 => Ok(()),
-            findings => {
-                Err(anyhow!("the journal is not in order; number of findings: {findings}").into())
-            }
+        judge(&answer.read()?)
+    }
+}
+
+/// The hash of an entry, as the log, the metric and verifications tell it.
+pub(super) fn entry_hash(text: &str) -> Result<RecordHash, &'static str> {
+    text.parse()
+        .map_err(|_| "expected 64 hexadecimal digits in lower case")
+}
+
+/// A failure if anything was found.
+pub(super) fn judge(verification: &Verification) -> Result<(), Failure> {
+    match verification.findings.len() {
+        0 => Ok(()),
+        findings => {
+            Err(anyhow!("the journal is not in order; number of findings: {findings}").into())
         }
     }
 }
 
-fn describe(verification: &Verification) -> String {
+/// What was found, for people.
+pub(super) fn describe(verification: &Verification) -> String {
     let Verification {
         entries,
         head,

@@ -9,6 +9,7 @@ mod explain;
 mod extract;
 mod history;
 mod interfaces;
+mod journal;
 mod moment;
 mod operations;
 mod receipt;
@@ -52,5 +53,6 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(operations::replicas))
         .routes(routes!(events::follow))
         .routes(routes!(snapshot::export))
-        .routes(routes!(operations::verify))
+        .routes(routes!(journal::verify))
+        .routes(routes!(journal::export))
 }

@@ -1,4 +1,4 @@
-//! What a replica does by itself: poll the journal, write its heartbeat, read the others'.
+//! What a replica does by itself: poll the journal, tell where it ends, write its heartbeat, read the others'.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +18,27 @@ const JITTER: f64 = 0.2;
 const BEAT_PAUSE: Duration = Duration::from_millis(25);
 /// Least time between two looks at the others' heartbeats, however many writes wait for a receipt.
 const LOOK_PAUSE: Duration = Duration::from_millis(40);
+
+/// Time between two times that the journal's head is told.
+const HEAD_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Tells the journal's head once there is one, every minute until `stop`, and then for the last time.
+pub async fn tell_head(replica: Arc<Replica>, stop: CancellationToken) {
+    let mut served = replica.served.subscribe();
+    tokio::select! {
+        () = stop.cancelled() => return,
+        // An error would mean that the replica is gone, and it is held here.
+        _ = served.wait_for(|last| *last > Sequence(0)) => {}
+    }
+    loop {
+        replica.tell_head();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(HEAD_INTERVAL) => {}
+        }
+    }
+    replica.tell_head();
+}
 
 /// Polls until `stop`. Errors end nothing: the next poll is the retry, and alarms tell of what lasts.
 pub async fn poll(replica: Arc<Replica>, stop: CancellationToken) {

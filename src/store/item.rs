@@ -107,16 +107,19 @@ fn hash_value(hash: &mut Sha256, value: &AttributeValue) {
             hash_members(hash, members, "");
         }
         // Sets have no order on the wire; no record holds one.
-        AttributeValue::Ss(values) | AttributeValue::Ns(values) => {
-            let mut sorted = values.clone();
-            sorted.sort_unstable();
-            hash_part(hash, b'U', &(sorted.len() as u64).to_be_bytes());
-            sorted
-                .iter()
-                .for_each(|value| hash_part(hash, b'S', value.as_bytes()));
-        }
+        AttributeValue::Ss(texts) => hash_set(hash, b'S', texts),
+        AttributeValue::Ns(numbers) => hash_set(hash, b'N', numbers),
         other => hash_part(hash, b'?', format!("{other:?}").as_bytes()),
     }
+}
+
+fn hash_set(hash: &mut Sha256, kind: u8, values: &[String]) {
+    let mut sorted: Vec<_> = values.iter().collect();
+    sorted.sort_unstable();
+    hash_part(hash, b'U', &(sorted.len() as u64).to_be_bytes());
+    sorted
+        .iter()
+        .for_each(|value| hash_part(hash, kind, value.as_bytes()));
 }
 
 fn hash_part(hash: &mut Sha256, kind: u8, bytes: &[u8]) {

@@ -196,6 +196,16 @@ impl Store {
         first: Sequence,
         at_most: usize,
     ) -> Result<Vec<Entry>, StoreError> {
+        let items = self.items_from(first, at_most).await?;
+        Ok(items.iter().filter_map(Entry::from_item).collect())
+    }
+
+    /// The same, as they are stored.
+    pub(super) async fn items_from(
+        &self,
+        first: Sequence,
+        at_most: usize,
+    ) -> Result<Vec<Item>, StoreError> {
         let mut pages = self
             .client
             .query()
@@ -209,15 +219,15 @@ impl Store {
             .into_paginator()
             .page_size(i32::try_from(at_most.min(1_000)).unwrap_or(1_000))
             .send();
-        let mut entries = Vec::new();
+        let mut items = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| StoreError::from_sdk("Query", error))?;
-            entries.extend(page.items().iter().filter_map(Entry::from_item));
-            if entries.len() >= at_most {
+            items.extend(page.items.into_iter().flatten());
+            if items.len() >= at_most {
                 break;
             }
         }
-        Ok(entries)
+        Ok(items)
     }
 }
 

@@ -7,6 +7,7 @@
 mod support;
 
 mod ask;
+mod audit;
 mod authorisation;
 mod commands;
 mod credentials;

@@ -1,5 +1,6 @@
 //! The real binary, as processes: what a newcomer sees first, what survives a crash, and what several of them agree on.
 
+mod audit;
 mod client;
 mod cluster;
 mod crash;

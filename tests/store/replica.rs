@@ -239,7 +239,7 @@ async fn every_read_asks_for_the_latest(world: &mut World) {
     process.beat().await;
     world.process_behind(&proxy).await.roll_back(NAME).await;
     let store = world.store_behind(&proxy).await;
-    store.verify().await.expect("a verification");
+    store.verify(None).await.expect("a verification");
     store.entry_once(Sequence(1)).await.expect("an answer");
     world.tables.rewind(2).await;
     let (actor, reason) = ("somebody".parse().unwrap(), "restored".parse().unwrap());

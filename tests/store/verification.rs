@@ -1,6 +1,7 @@
 //! What `journal verify` finds, and that it finds nothing else.
 
 use traffic_cop::domain::ids::Sequence;
+use traffic_cop::store::audit;
 use traffic_cop::store::item::{SORT_KEY, bytes, number, text};
 use traffic_cop::store::record::{Bridge, Entry, Position, sort_key};
 use traffic_cop::store::row::RowUpdate;
@@ -21,6 +22,7 @@ cases![
     a_replaced_record_is_found_at_the_next,
     an_unreadable_record_is_found,
     a_cut_off_end_shows_in_the_hash_of_the_head,
+    an_export_says_what_the_journal_says_page_after_page,
     a_forged_revision_or_link_is_found,
     a_changed_row_is_found,
     a_missing_row_is_found,
@@ -187,6 +189,46 @@ async fn a_cut_off_end_shows_in_the_hash_of_the_head(world: &mut World) {
         !after.findings.is_empty(),
         "the row says more than the journal"
     );
+}
+
+/// The journal as an export writes it.
+async fn export(world: &World) -> String {
+    let (mut journal, mut first) = (String::new(), Sequence(0));
+    while let Some(page) = world.store.export_from(first).await.expect("a page") {
+        assert!(page.next > first);
+        (journal, first) = (journal + &page.lines, page.next);
+    }
+    journal
+}
+
+async fn an_export_says_what_the_journal_says_page_after_page(world: &mut World) {
+    assert_eq!(export(world).await, "");
+    let mut chronicle = a_healthy_journal(world).await;
+    for n in 11..=140_u8 {
+        chronicle.write("environment/E0", &[n]).await;
+    }
+    let head = chronicle.position.hash;
+    let journal = export(world).await;
+    let offline = audit::verify(journal.as_bytes(), Some(head)).expect("text in memory");
+    assert_eq!(offline, world.verification().await);
+    assert_eq!((offline.entries, offline.findings.len()), (140, 0));
+
+    // What is wrong with the store's journal is wrong with its export.
+    world.tables.tamper(4, set("actor", text("nobody"))).await;
+    let journal = export(world).await;
+    let offline = audit::verify(journal.as_bytes(), Some(head)).expect("text in memory");
+    assert_eq!(found(&offline), [4]);
+
+    let told = world
+        .store
+        .verify(Some(head))
+        .await
+        .expect("a verification");
+    assert_eq!(found(&told), [4]);
+    world.tables.rewind(139).await;
+    let journal = export(world).await;
+    let offline = audit::verify(journal.as_bytes(), Some(head)).expect("text in memory");
+    assert_eq!(found(&offline), [4, 139]);
 }
 
 async fn a_forged_revision_or_link_is_found(world: &mut World) {

@@ -18,6 +18,7 @@ pub(crate) mod commands;
 pub(crate) mod engine;
 pub(crate) mod event_stream;
 pub(crate) mod fault_proxy;
+pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod raw;

@@ -145,7 +145,7 @@ impl World {
 
     /// What `journal verify` says.
     pub(crate) async fn verification(&self) -> Verification {
-        until_answered(|| self.store.verify()).await
+        until_answered(|| self.store.verify(None)).await
     }
 
     /// Fails unless the chain is unbroken and every row complete.

@@ -1,4 +1,4 @@
-//! Looking at the deployment: its replicas, its journal.
+//! Looking at the deployment: its replicas.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,6 @@ use crate::domain::ids::Sequence;
 use crate::http::Listener;
 use crate::http::problem::{Problem, ProblemSchema};
 use crate::store::heartbeats::{Peer, Presence};
-use crate::store::verify::Verification;
 
 /// The replicas of the last 24 hours that have not ended in good order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -97,25 +96,4 @@ impl ReplicaView {
             started_at: heartbeat.started_at,
         })
     }
-}
-
-/// Verifies the journal.
-#[utoipa::path(
-    get,
-    path = "/v1/journal/verification",
-    operation_id = "verify_journal",
-    tag = "operations",
-    summary = "Read the whole journal and say what is wrong with it; may take minutes",
-    responses(
-        (status = 200, description = "What was found", body = Verification),
-        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
-    ),
-    security(("token" = [])),
-)]
-pub(super) async fn verify(
-    State(listener): State<Arc<Listener>>,
-    caller: Caller,
-) -> Result<Response, Problem> {
-    caller.require(Scope::Admin, None)?;
-    Ok(Json(listener.replica.store().verify().await?).into_response())
 }

@@ -205,11 +205,12 @@ impl Service<http::Request<Body>> for DecisionsService {
 ///
 /// From the outside in: no answer may be kept, whoever made it; problems are counted where they leave; what there is no time
 /// for is put off before anything is done for it; what takes too long is given up; a panic becomes a problem that is counted
-/// too.
+/// too; what the API refuses is recorded with who asked.
 pub fn admin_router(listener: Arc<Listener>) -> Router {
     let (api, description) = openapi::split(admin::router(), Arc::clone(&listener));
+    let recorded = from_fn_with_state(Arc::clone(&listener), admin::record_refusals);
     Router::new()
-        .merge(api)
+        .merge(api.layer(recorded))
         .merge(openapi::viewer(description))
         .merge(health::router().with_state(Arc::clone(&listener)))
         .route(

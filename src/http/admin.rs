@@ -13,6 +13,7 @@ mod journal;
 mod moment;
 mod operations;
 mod receipt;
+mod refusals;
 mod snapshot;
 mod tokens;
 mod view;
@@ -23,6 +24,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Listener;
+pub(super) use refusals::record_refusals;
 
 /// Every route of the admin API with its description.
 pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {

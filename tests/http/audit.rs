@@ -1,6 +1,6 @@
-//! The journal as evidence: exported, and proved elsewhere.
+//! The journal as evidence: exported, proved elsewhere, and who was refused a change.
 
-use http::header::CONTENT_TYPE;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use insta::assert_snapshot;
 use serde_json::json;
 use traffic_cop::store::audit;
@@ -8,7 +8,7 @@ use traffic_cop::store::audit;
 use crate::ask::CANARY;
 use crate::support::Fault;
 use crate::support::log::Log;
-use crate::world::{MAIN, TestApp};
+use crate::world::{MAIN, TestApp, because};
 
 /// The journal as the API exports it.
 async fn export(app: &TestApp) -> String {
@@ -119,4 +119,52 @@ async fn the_head_of_the_journal_is_told_to_log_and_metrics() {
         app.delete(MAIN).await;
     }
     assert_eq!(log.lines("head of the journal"), logged);
+}
+
+#[tokio::test]
+async fn who_was_refused_a_change_is_in_the_log_and_nothing_that_they_sent() {
+    let app = TestApp::start().await;
+    app.create_with_candidate(MAIN).await;
+    let made = app.admin("POST", "/v1/tokens");
+    let members = json!({ "name": "watcher", "scopes": ["read"] });
+    let made = made.json(&because(members)).send().await.ok().json();
+    let watcher = made["token"].as_str().expect("a text");
+    let log = Log::listen();
+
+    let rollback = format!("/v1/environments/{MAIN}/rollback");
+    app.admin("POST", &rollback).by(watcher).send().await;
+    app.admin("POST", &rollback).by_nobody().send().await;
+    let guess = app.admin("POST", &rollback).by_nobody();
+    guess.header(AUTHORIZATION, CANARY).send().await;
+    let unknown = format!("/v1/environments/{CANARY}/cutover");
+    app.admin("POST", &unknown).by(watcher).send().await;
+    app.admin("GET", "/v1/journal/export")
+        .by(watcher)
+        .send()
+        .await;
+    let revoke = format!("/v1/tokens/{CANARY}?reason={CANARY}");
+    app.admin("DELETE", &revoke).by(watcher).send().await;
+    // Looking is nothing to be recorded, and neither is what was allowed.
+    app.admin("GET", "/v1/tokens").by_nobody().send().await;
+    app.show(MAIN).await.ok();
+    let unseen = app.admin("POST", &format!("/v1/environments/{MAIN}/cutover"));
+    unseen.json(&because(json!({}))).send().await;
+    // What the writer refuses, it records itself.
+    app.ask(
+        MAIN,
+        "claim",
+        json!({ "slot": "blue", "flow_version": "v3", "minutes": 5 }),
+    )
+    .await;
+
+    assert_snapshot!(log.lines("refused").join("\n"), @r#"
+    refused actor="watcher" method=POST route="/v1/environments/{environment}/rollback" environment="Main_IVR" why="forbidden"
+    refused method=POST route="/v1/environments/{environment}/rollback" environment="Main_IVR" why="unauthenticated"
+    refused method=POST route="/v1/environments/{environment}/rollback" environment="Main_IVR" why="unauthenticated"
+    refused actor="watcher" method=POST route="/v1/environments/{environment}/cutover" why="forbidden"
+    refused actor="watcher" method=GET route="/v1/journal/export" why="forbidden"
+    refused actor="watcher" method=DELETE route="/v1/tokens/{id}" why="forbidden"
+    refused actor="first-admin" method=POST route="/v1/environments/{environment}/cutover" environment="Main_IVR" why="precondition-required"
+    "#);
+    assert!(!log.text().contains(CANARY), "{}", log.text());
 }

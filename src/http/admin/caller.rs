@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, Uri};
 
 use super::receipt;
+use super::refusals::Asker;
 use crate::access::{Principal, Unauthenticated};
 use crate::control;
 use crate::domain::access::Scope;
@@ -30,7 +31,11 @@ impl FromRequestParts<Arc<Listener>> for Caller {
         parts: &mut Parts,
         listener: &Arc<Listener>,
     ) -> Result<Self, Problem> {
-        Self::of(listener, &parts.headers, &parts.uri)
+        let caller = Self::of(listener, &parts.headers, &parts.uri)?;
+        if let Some(asker) = parts.extensions.get::<Asker>() {
+            asker.is(&caller.principal.actor);
+        }
+        Ok(caller)
     }
 }
 

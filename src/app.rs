@@ -90,6 +90,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics.clone(),
     );
     following.also(|stop| writer.run(stop));
+    let (reports, report_writer) =
+        evidence::reports(Arc::clone(&replica), Arc::clone(&clock), &metrics);
+    following.also(|stop| report_writer.run(stop));
     let control = Control::new(
         Arc::clone(&replica),
         Arc::clone(&clock),
@@ -105,6 +108,8 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         replica,
         control,
         exposures,
+        reports,
+        flow_ends: args.flow_ends.flow_ends(),
         authenticator: authenticator.with_keyring(keyring),
         clock,
         metrics,

@@ -5,9 +5,15 @@
 //! second ([`Writer`]). A store that is away costs evidence, never a call: the queue is bounded, and what finds it full is
 //! dropped and counted. What is dropped depends on the time alone, not on the version that took the call, so it makes the judge
 //! slower and not wrong.
+//!
+//! How a call ended is an **outcome**. Whoever reports one waits until it is stored ([`Reports`]): reports that come while others
+//! are being written share the next write ([`ReportWriter`]). A report that cannot be stored is refused, to be made again.
 
+mod batches;
 mod queue;
+mod reports;
 mod writer;
 
 pub use queue::{CAPACITY, Exposures, Queue, queue};
+pub use reports::{MOST_OUTCOMES, NotStored, ReportWriter, Reports, WAITING_REPORTS, reports};
 pub use writer::Writer;

@@ -36,7 +36,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::Authenticator;
 use crate::clock::Clock;
 use crate::control::Control;
-use crate::evidence::Exposures;
+use crate::evidence::{Exposures, Reports};
+use crate::genesys::flow_end::FlowEnds;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
 pub use limits::RequestLimits;
@@ -55,6 +56,10 @@ pub struct Listener {
     pub control: Control,
     /// Where decisions leave what they are evidence of.
     pub exposures: Exposures,
+    /// Where outcomes are reported.
+    pub reports: Reports,
+    /// What the ends of flows mean that Genesys Cloud tells of.
+    pub flow_ends: FlowEnds,
     /// Who may do what.
     pub authenticator: Authenticator,
     /// Time.
@@ -103,6 +108,10 @@ pub fn decisions_router(listener: Arc<Listener>) -> Router {
         .route(
             "/v1/environments/{environment}/variables",
             post(decisions::variables::look_up),
+        )
+        .route(
+            "/v1/environments/{environment}/outcomes",
+            post(decisions::outcomes::report),
         )
         .fallback(nothing_here)
         .layer(CatchPanicLayer::custom(panicked))

@@ -5,9 +5,10 @@
 //! - [`domain`]: what an environment is, what commands do to it, which slot takes a call, how a rollout is judged. Pure.
 //! - [`store`]: the journal and everything else that knows DynamoDB.
 //! - [`replica`]: follows the journal, and keeps the snapshot that decisions are made from.
-//! - [`evidence`]: what decisions leave behind for the judge, on its way to the store.
+//! - [`evidence`]: what decisions leave behind for the judge, and how calls ended, on the way to the store.
 //! - [`control`]: the only writer.
 //! - [`access`]: every kind of credential in, one principal out.
+//! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.
 //! - [`cli`]: the command line over the admin API.
 //! - [`app`]: puts it all together; [`config`], [`clock`], [`telemetry`], [`signals`] and [`data_dir`] are what it uses.
@@ -21,6 +22,7 @@ pub mod control;
 pub mod data_dir;
 pub mod domain;
 pub mod evidence;
+pub mod genesys;
 pub mod http;
 pub mod replica;
 pub mod signals;

@@ -64,6 +64,8 @@ pub struct Metrics {
     pub receipts: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_exposures_total`: decisions that are evidence about a rollout, by whether they were written or dropped.
     pub exposures: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_outcomes_total`: outcomes of calls that were reported, by whether they were written, refused or ignored.
+    pub outcomes: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
@@ -265,6 +267,11 @@ impl Metrics {
             "exposures",
             "Decisions that are evidence about a rollout, and whether they were written",
             self.exposures.clone(),
+        );
+        registry.register(
+            "outcomes",
+            "Reported outcomes of calls, and whether they were written",
+            self.outcomes.clone(),
         );
         registry.register(
             "event_streams",

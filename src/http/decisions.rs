@@ -6,6 +6,7 @@
 mod answer;
 mod asked;
 mod input;
+pub mod outcomes;
 #[cfg(test)]
 mod tests;
 pub mod variables;

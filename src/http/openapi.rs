@@ -22,7 +22,7 @@ use super::{Listener, decisions, oauth};
 #[openapi(
     info(
         title = "traffic-cop",
-        description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. `/v1/environments/{environment}/decisions` and `/oauth/token` are served by the decisions listener, everything else by the admin listener.",
+        description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. `decisions`, `outcomes` and `POST variables` of an environment and `/oauth/token` are served by the decisions listener, everything else by the admin listener.",
     ),
     // Named by a header, which does not collect what it names.
     components(schemas(crate::domain::ids::IdempotencyKey)),
@@ -86,6 +86,7 @@ pub(super) fn split(
         .routes(routes!(decisions::decide_call))
         .routes(routes!(oauth::token))
         .routes(routes!(decisions::variables::look_up))
+        .routes(routes!(decisions::outcomes::report))
         .split_for_parts();
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(routes)

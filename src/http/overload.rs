@@ -31,6 +31,8 @@ pub enum Class {
     Read,
     /// Changes.
     Write,
+    /// Outcomes of calls, which are reported again if need be.
+    Report,
     /// Health, which balancers ask for.
     Health,
     /// Decisions.
@@ -48,6 +50,7 @@ impl Class {
             Self::Stream => "stream",
             Self::Read => "read",
             Self::Write => "write",
+            Self::Report => "report",
             Self::Health => "health",
             Self::Decision => "decision",
             Self::Rescue => "rescue",
@@ -64,6 +67,7 @@ impl Class {
             _ if path == "/oauth/token" => Self::Decision,
             // A flow that takes a call waits for them.
             "variables" if *request.method() == Method::POST => Self::Decision,
+            "outcomes" => Self::Report,
             "events" if is_look && path == "/v1/events" => Self::Stream,
             _ if is_look && path.starts_with("/v1/") => Self::Read,
             _ if is_look => Self::View,
@@ -77,7 +81,7 @@ impl Class {
         match self {
             Self::View | Self::Stream => Some(2),
             Self::Read => Some(3),
-            Self::Write => Some(4),
+            Self::Write | Self::Report => Some(4),
             Self::Health => Some(6),
             Self::Decision => Some(8),
             Self::Rescue => None,
@@ -186,7 +190,7 @@ impl Load {
     /// A place for a request of this class, or why it has to come again.
     pub(super) fn admit(&self, class: Class) -> Result<Option<OwnedSemaphorePermit>, Problem> {
         let wait = match class {
-            Class::Health | Class::Decision | Class::Rescue => self.decisions.get(),
+            Class::Report | Class::Health | Class::Decision | Class::Rescue => self.decisions.get(),
             // Either may be short of time, and both share the processors.
             Class::View | Class::Stream | Class::Read | Class::Write => {
                 self.decisions.get().max(self.administration.get())
@@ -203,7 +207,8 @@ impl Load {
             Class::Stream => &self.streams,
             Class::Read => &self.reads,
             Class::Write => &self.writes,
-            Class::Health | Class::Decision | Class::Rescue => return Ok(None),
+            // As many reports as have room in their queue.
+            Class::Report | Class::Health | Class::Decision | Class::Rescue => return Ok(None),
         };
         let place = Arc::clone(places).try_acquire_owned();
         place.map(Some).map_err(|_| Problem::overloaded())
@@ -224,11 +229,12 @@ impl Problem {
 mod tests {
     use super::*;
 
-    const ALL: [Class; 7] = [
+    const ALL: [Class; 8] = [
         Class::View,
         Class::Stream,
         Class::Read,
         Class::Write,
+        Class::Report,
         Class::Health,
         Class::Decision,
         Class::Rescue,
@@ -248,7 +254,7 @@ mod tests {
             assert!(put_off.len() >= before.len());
             before = put_off;
         }
-        assert_eq!(before, ALL[..6]);
+        assert_eq!(before, ALL[..7]);
         load.decisions.set(Duration::ZERO);
         assert!(ALL.into_iter().all(|class| load.admit(class).is_ok()));
     }
@@ -258,7 +264,10 @@ mod tests {
         let load = Load::default();
         load.administration.set(Duration::from_secs(10));
         let put_off = ALL.map(|class| load.admit(class).is_err());
-        assert_eq!(put_off, [true, true, true, true, false, false, false]);
+        assert_eq!(
+            put_off,
+            [true, true, true, true, false, false, false, false]
+        );
     }
 
     #[test]
@@ -312,6 +321,7 @@ mod tests {
             ("PUT", "/v1/environments/a", Class::Write),
             ("POST", "/v1/environments/a/cutover", Class::Write),
             ("DELETE", "/v1/tokens/a", Class::Write),
+            ("POST", "/v1/environments/a/outcomes", Class::Report),
             ("GET", "/v1/health/ready", Class::Health),
             ("POST", "/oauth/token", Class::Decision),
             ("POST", "/v1/environments/a/rollback", Class::Rescue),

@@ -7,7 +7,9 @@
 mod access;
 mod carry;
 mod environment;
-pub mod exposures;
+mod exposures;
+mod outcomes;
+pub mod packed;
 #[cfg(test)]
 mod tests;
 

@@ -7,9 +7,10 @@ use http::StatusCode;
 use crate::world::{MAIN, TestApp};
 
 /// The callers, in the order of the columns below.
-const CALLERS: [&str; 8] = [
+const CALLERS: [&str; 9] = [
     "nobody",
     "decide",
+    "report",
     "read here",
     "read elsewhere",
     "read everywhere",
@@ -20,127 +21,131 @@ const CALLERS: [&str; 8] = [
 
 /// What each caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
 /// "Here" is the environment of the path.
-const ROWS: &[(&str, [&str; 8])] = &[
-    //                                             nobody decide r.here r.else r.all  o.here o.all  admin
+const ROWS: &[(&str, [&str; 9])] = &[
+    //                                             nobody decide report r.here r.else r.all  o.here o.all  admin
     (
         "POST /v1/environments/{environment}/decisions",
-        ["401", "ok", "403", "403", "403", "403", "403", "ok"],
+        ["401", "ok", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/variables",
-        ["401", "ok", "403", "403", "403", "403", "403", "ok"],
+        ["401", "ok", "403", "403", "403", "403", "403", "403", "ok"],
+    ),
+    (
+        "POST /v1/environments/{environment}/outcomes",
+        ["401", "403", "ok", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "GET /v1/environments",
-        ["401", "ok", "ok", "ok", "ok", "ok", "ok", "ok"],
+        ["401", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"],
     ),
     (
         "GET /v1/environments/{environment}",
-        ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
     ),
     (
         "GET /v1/environments/{environment}/history",
-        ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/explain",
-        ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
     ),
     (
         "PUT /v1/environments/{environment}",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "DELETE /v1/environments/{environment}",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/register",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/claim",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/release",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/rebind",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/cutover",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/rollback",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/weight",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/add_override",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "POST /v1/environments/{environment}/remove_override",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "GET /v1/tokens",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "POST /v1/tokens",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "POST /v1/tokens/{id}/rotate",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "DELETE /v1/tokens/{id}",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "PUT /v1/environments/{environment}/interfaces/{number}",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "DELETE /v1/environments/{environment}/interfaces/{number}",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "PATCH /v1/environments/{environment}/variables",
-        ["401", "403", "403", "403", "403", "ok", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
     (
         "GET /v1/replicas",
-        ["401", "403", "403", "403", "ok", "403", "ok", "ok"],
+        ["401", "403", "403", "403", "403", "ok", "403", "ok", "ok"],
     ),
     (
         "GET /v1/events",
-        ["401", "403", "ok", "ok", "ok", "ok", "ok", "ok"],
+        ["401", "403", "403", "ok", "ok", "ok", "ok", "ok", "ok"],
     ),
     (
         "GET /v1/environments/{environment}/drain",
-        ["401", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
     ),
     (
         "GET /v1/snapshot",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "GET /v1/journal/export",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
         "GET /v1/journal/verification",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
 ];
 
@@ -156,10 +161,11 @@ async fn described(app: &TestApp) -> BTreeSet<String> {
 }
 
 /// Tokens of the callers; `None` is nobody.
-async fn tokens(app: &TestApp) -> [Option<String>; 8] {
+async fn tokens(app: &TestApp) -> [Option<String>; 9] {
     [
         None,
         Some(app.token(&["decide"], None).await),
+        Some(app.token(&["report"], None).await),
         Some(app.token(&["read"], Some(&[MAIN])).await),
         Some(app.token(&["read"], Some(&["Other_IVR"])).await),
         Some(app.token(&["read"], None).await),
@@ -171,7 +177,7 @@ async fn tokens(app: &TestApp) -> [Option<String>; 8] {
 
 /// Whether the decisions listener serves the route.
 fn is_asked_by_flows(route: &str) -> bool {
-    ["decisions", "variables"]
+    ["decisions", "variables", "outcomes"]
         .iter()
         .any(|resource| route == format!("POST /v1/environments/{{environment}}/{resource}"))
 }
@@ -247,7 +253,8 @@ async fn a_decisions_listener_for_anyone_does_not_open_the_admin_api() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
     for (route, _) in ROWS {
-        let expected = if is_asked_by_flows(route) {
+        // Anyone may ask; to report takes a token here too.
+        let expected = if is_asked_by_flows(route) && !route.ends_with("/outcomes") {
             "ok"
         } else {
             "401"

@@ -25,6 +25,7 @@ mod history;
 mod interfaces;
 mod oauth;
 mod operations;
+mod outcomes;
 mod overrides;
 mod receipts;
 mod shortcut;

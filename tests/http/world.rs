@@ -13,6 +13,7 @@ use traffic_cop::access::token::TokenText;
 use traffic_cop::access::{Authenticator, Keyring};
 use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control::Control;
+use traffic_cop::genesys::flow_end::FlowEnds;
 use traffic_cop::http::{self, Listener, RequestLimits};
 
 use crate::ask::{Answer, Ask};
@@ -100,6 +101,8 @@ impl TestApp {
                 DRAIN_TIME,
             ),
             exposures: process.exposures.clone(),
+            reports: process.reports.clone(),
+            flow_ends: FlowEnds::default(),
             authenticator,
             clock: clock.clone(),
             metrics: process.metrics.clone(),

@@ -25,7 +25,7 @@ async fn stored(cluster: &Cluster) -> Vec<Exposure> {
     let mut pages = store.exposures(&name, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let mut exposures = Vec::new();
     while let Some(page) = pages.next().await.expect("an answer") {
-        exposures.extend(page.exposures);
+        exposures.extend(page.into_calls());
     }
     exposures
 }

@@ -18,7 +18,7 @@ use traffic_cop::domain::rollout::{Commit, Rollout};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::evidence::CAPACITY;
 use traffic_cop::store::StoreError;
-use traffic_cop::store::evidence::MOST_EXPOSURES;
+use traffic_cop::store::evidence::MOST_CALLS;
 use traffic_cop::store::item::{get_number, number};
 use traffic_cop::telemetry::{OutcomeLabels, StoreOperation};
 
@@ -68,8 +68,8 @@ async fn stored(world: &World, name: &str, from: Timestamp, until: Timestamp) ->
         let mut pages = world.store.exposures(&environment, from, until);
         let mut exposures = Vec::new();
         while let Some(page) = pages.next().await? {
-            assert_eq!(page.unreadable, 0);
-            exposures.extend(page.exposures);
+            assert_eq!(page.unreadable(), 0);
+            exposures.extend(page.into_calls());
         }
         Ok(exposures)
     };
@@ -257,7 +257,7 @@ async fn a_write_is_one_request_and_reads_nothing(world: &mut World) {
     let (process, _) = a_process_at(world, "5").await;
     let requests = &process.metrics.store_requests;
     let before = (requests.get(), requests.reads());
-    let calls = MOST_EXPOSURES + 1;
+    let calls = MOST_CALLS + 1;
     for n in 0..calls {
         process.decide(NAME, &call(&n.to_string()));
     }
@@ -395,7 +395,7 @@ async fn a_reader_gets_the_batches_of_its_time_page_by_page(world: &mut World) {
         match pages.next().await {
             Ok(Some(page)) => {
                 count += 1;
-                exposures += page.exposures.len();
+                exposures += page.into_calls().count();
             }
             Ok(None) => break,
             // A megabyte takes its time on a busy machine; asking again goes on where it failed.
@@ -424,7 +424,8 @@ async fn batches_that_cannot_be_read_are_counted_and_hide_no_others(world: &mut 
         .store
         .exposures(&environment, Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let page = pages.next().await.expect("an answer").expect("a page");
-    assert_eq!((page.exposures.len(), page.unreadable), (1, 1));
+    assert_eq!(page.unreadable(), 1);
+    assert_eq!(page.into_calls().count(), 1);
     assert_eq!(pages.next().await.expect("an answer"), None);
 }
 

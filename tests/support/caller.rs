@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 use traffic_cop::access::Authenticator;
 use traffic_cop::control::Control;
+use traffic_cop::genesys::flow_end::FlowEnds;
 use traffic_cop::http::{Listener, RequestLimits, decisions_router};
 
 use super::Process;
@@ -61,6 +62,8 @@ impl Caller {
             limits: RequestLimits::default(),
             load: Arc::default(),
             exposures: process.exposures.clone(),
+            reports: process.reports.clone(),
+            flow_ends: FlowEnds::default(),
             draining: CancellationToken::new(),
         };
         Self(decisions_router(Arc::new(listener)))

@@ -37,6 +37,8 @@ pub(crate) enum Ask {
     Heartbeat,
     /// Writes exposures.
     Exposures,
+    /// Writes outcomes.
+    Outcomes,
     /// Anything else.
     Other,
 }
@@ -369,6 +371,7 @@ fn ask(target: &str, body: &Value) -> Ask {
         ("GetItem", "journal") => Ask::Entry,
         ("Query", "journal") => Ask::Poll,
         (_, "heartbeat") => Ask::Heartbeat,
+        ("BatchWriteItem", _) if body.to_string().contains("\"S\":\"outcomes/") => Ask::Outcomes,
         ("BatchWriteItem", _) => Ask::Exposures,
         ("PutItem" | "UpdateItem", _) => Ask::Row,
         _ => Ask::Other,

@@ -13,7 +13,7 @@ use traffic_cop::domain::decision::{self, Decision};
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::{Command, Environment};
-use traffic_cop::evidence::{self, Exposures, Writer};
+use traffic_cop::evidence::{self, Exposures, Reports, Writer};
 use traffic_cop::replica::tracked::Tracked;
 use traffic_cop::replica::{CatchUpError, Replica, Served, tasks, validation};
 use traffic_cop::store::connection::Endpoint;
@@ -30,6 +30,8 @@ pub(crate) struct Process {
     pub(crate) replica: Arc<Replica>,
     pub(crate) control: Arc<Control>,
     pub(crate) exposures: Exposures,
+    /// Outcomes are written while somebody waits for it.
+    pub(crate) reports: Reports,
     writer: Arc<Mutex<Writer>>,
     pub(crate) metrics: Metrics,
     pub(crate) clock: Arc<dyn Clock>,
@@ -85,10 +87,14 @@ impl Process {
         let control = Control::new(replica.clone(), clock.clone(), metrics.clone(), DRAIN_TIME);
         let (exposures, queue) = evidence::queue(clock.clone(), &metrics);
         let writer = Writer::new(queue, replica.clone(), clock.clone(), metrics.clone());
+        let (reports, report_writer) = evidence::reports(replica.clone(), clock.clone(), &metrics);
+        // Ends with the last way into its queue.
+        tokio::spawn(report_writer.run(CancellationToken::new()));
         Self {
             replica,
             control: Arc::new(control),
             exposures,
+            reports,
             writer: Arc::new(Mutex::new(writer)),
             metrics,
             clock,

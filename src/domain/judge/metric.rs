@@ -179,10 +179,17 @@ impl MetricSet {
             .filter(move |metric| self.contains(*metric))
     }
 
-    /// A byte that stands for this set, for digests.
+    /// A byte that stands for this set, for digests and storage.
     #[must_use]
     pub fn bits(self) -> u8 {
         self.0
+    }
+
+    /// The set that `bits` stands for; `None` if it has a metric that is not known here.
+    #[must_use]
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        let known: Self = Metric::ALL.into_iter().collect();
+        (bits & !known.0 == 0).then_some(Self(bits))
     }
 }
 
@@ -226,5 +233,7 @@ mod tests {
                 .without(Metric::Containment)
                 .is_empty()
         );
+        assert_eq!(MetricSet::from_bits(set.bits()), Some(set));
+        assert_eq!(MetricSet::from_bits(16), None);
     }
 }

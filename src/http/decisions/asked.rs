@@ -43,22 +43,7 @@ pub(super) async fn answer(
 ) -> Result<Vec<u8>, Problem> {
     let (head, body) = request.into_parts();
     let name = environment_name(&head.uri, resource);
-    {
-        let snapshot = listener.replica.snapshot();
-        // Without a snapshot a good token cannot be told from a bad one.
-        let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
-        let access = Some(&*snapshot.access);
-        let principal =
-            listener
-                .authenticator
-                .authenticate(&head.headers, access, &*listener.clock)?;
-        if !principal.grant.allows(Scope::Decide, Some(name)) {
-            return Err(Problem::new(
-                Kind::Forbidden,
-                "this needs the scope decide in this environment",
-            ));
-        }
-    }
+    require(listener, &head.headers, Scope::Decide, name)?;
     let interface = asked_interface(&head.uri)?;
     let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
     let input = input::parse(&body)?;
@@ -84,6 +69,31 @@ pub(super) async fn answer(
         source: source.unwrap_or(snapshot.source),
         interface,
     }))
+}
+
+/// Refuses callers who may not do what asks for `scope` in the environment called `name`.
+pub(super) fn require(
+    listener: &Listener,
+    headers: &HeaderMap,
+    scope: Scope,
+    name: &str,
+) -> Result<(), Problem> {
+    let snapshot = listener.replica.snapshot();
+    // Without a snapshot a good token cannot be told from a bad one.
+    let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
+    let (authenticator, access) = (&listener.authenticator, Some(&*snapshot.access));
+    let principal = match scope {
+        Scope::Decide => authenticator.authenticate(headers, access, &*listener.clock),
+        // Only to ask may be for anyone.
+        _ => authenticator.authenticate_known(headers, access, &*listener.clock),
+    }?;
+    if principal.grant.allows(scope, Some(name)) {
+        return Ok(());
+    }
+    Err(Problem::new(
+        Kind::Forbidden,
+        format!("this needs the scope {scope} in this environment"),
+    ))
 }
 
 /// Whether the caller wants no answer from before its request: `Cache-Control: no-cache` or `max-age=0`, or the older

@@ -5,29 +5,30 @@
 //! each the conversation's hash (16), milliseconds after the earliest (4), and flags (1): 1 for the slot green, 2 for
 //! randomised. So a call takes 21 bytes, which is nearly all hash.
 
-use jiff::Timestamp;
-
+use super::packed::{Packed, Unreadable, after, earliest, take, time_after};
 use crate::domain::ids::Revision;
 use crate::domain::judge::evidence::{ConversationHash, Exposure};
 use crate::domain::slot::Slot;
 use crate::domain::weight::Weight;
 
-/// The format this binary writes, and the only one it reads.
-pub const FORMAT: u32 = 1;
-
 const GREEN: u8 = 1;
 const RANDOMISED: u8 = 2;
 
-/// Bytes that are no exposures in [`FORMAT`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the bytes are not exposures of format {FORMAT}")]
-pub struct Unreadable;
+impl Packed for Exposure {
+    const NAME: &'static str = "exposures";
+    const FORMAT: u32 = 1;
 
-/// Packs `exposures`.
-#[must_use]
-pub fn pack(exposures: &[Exposure]) -> Vec<u8> {
-    let ms = |exposure: &Exposure| exposure.assigned_at.as_millisecond();
-    let earliest = exposures.iter().map(ms).min().unwrap_or_default();
+    fn pack(exposures: &[Self]) -> Vec<u8> {
+        pack(exposures)
+    }
+
+    fn unpack(bytes: &[u8]) -> Result<Vec<Self>, Unreadable> {
+        unpack(bytes)
+    }
+}
+
+fn pack(exposures: &[Exposure]) -> Vec<u8> {
+    let earliest = earliest(exposures.iter().map(|exposure| exposure.assigned_at));
     let mut bytes = earliest.to_be_bytes().to_vec();
     for run in exposures.chunk_by(|a, b| (a.revision, a.weight) == (b.revision, b.weight)) {
         // A run from `chunk_by` has a first.
@@ -39,8 +40,6 @@ pub fn pack(exposures: &[Exposure]) -> Vec<u8> {
         bytes.extend_from_slice(&weight.bps().to_be_bytes());
         bytes.extend_from_slice(&count.to_be_bytes());
         for exposure in run {
-            // Seven weeks fit; an older one would count as that old.
-            let after = u32::try_from(ms(exposure) - earliest).unwrap_or(u32::MAX);
             let green = if exposure.slot == Slot::Green {
                 GREEN
             } else {
@@ -52,18 +51,14 @@ pub fn pack(exposures: &[Exposure]) -> Vec<u8> {
                 0
             };
             bytes.extend_from_slice(&exposure.conversation.0.to_be_bytes());
-            bytes.extend_from_slice(&after.to_be_bytes());
+            bytes.extend_from_slice(&after(earliest, exposure.assigned_at));
             bytes.push(green | randomised);
         }
     }
     bytes
 }
 
-/// The exposures packed in `bytes`.
-///
-/// # Errors
-/// They are none, or have another form.
-pub fn unpack(mut bytes: &[u8]) -> Result<Vec<Exposure>, Unreadable> {
+fn unpack(mut bytes: &[u8]) -> Result<Vec<Exposure>, Unreadable> {
     let earliest = i64::from_be_bytes(take(&mut bytes)?);
     let mut exposures = Vec::new();
     while !bytes.is_empty() {
@@ -72,15 +67,14 @@ pub fn unpack(mut bytes: &[u8]) -> Result<Vec<Exposure>, Unreadable> {
         let weight = weight.map_err(|_| Unreadable)?;
         for _ in 0..u32::from_be_bytes(take(&mut bytes)?) {
             let conversation = ConversationHash(u128::from_be_bytes(take(&mut bytes)?));
-            let after = i64::from(u32::from_be_bytes(take(&mut bytes)?));
+            let assigned_at = time_after(earliest, take(&mut bytes)?)?;
             let [flags] = take(&mut bytes)?;
             if flags & !(GREEN | RANDOMISED) != 0 {
                 return Err(Unreadable);
             }
-            let at = earliest.checked_add(after).ok_or(Unreadable)?;
             exposures.push(Exposure {
                 conversation,
-                assigned_at: Timestamp::from_millisecond(at).map_err(|_| Unreadable)?,
+                assigned_at,
                 revision,
                 weight,
                 slot: if flags & GREEN == 0 {
@@ -95,14 +89,9 @@ pub fn unpack(mut bytes: &[u8]) -> Result<Vec<Exposure>, Unreadable> {
     Ok(exposures)
 }
 
-fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], Unreadable> {
-    let (first, rest) = bytes.split_first_chunk().ok_or(Unreadable)?;
-    *bytes = rest;
-    Ok(*first)
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::Timestamp;
     use proptest::collection::vec;
     use proptest::prelude::{Strategy, any, prop_assert, prop_assert_eq, proptest};
 

@@ -21,6 +21,7 @@ pub mod recover;
 pub mod row;
 pub mod table;
 pub mod verify;
+pub mod walk;
 
 pub use connection::Store;
 pub use error::StoreError;

@@ -2,7 +2,7 @@
 
 use super::follower::{Followed, Follower};
 use crate::domain::ids::Sequence;
-use crate::store::record::{Entry, Position, Record};
+use crate::store::record::Position;
 use crate::store::row::Row;
 use crate::store::{Store, StoreError};
 
@@ -47,25 +47,15 @@ async fn restore_older(
     follower: &mut Follower,
     row: &Row,
 ) -> Result<(), StoreError> {
-    let mut sequence = row.sequence;
+    let mut walk = store.walk_back(row.aggregate.clone(), row.sequence);
     for _ in 0..LONGEST_WALK {
-        let Some(record) = intact_record(store.entry(sequence).await?, row) else {
+        let Some(record) = walk.next().await?.filter(|record| record.is_intact) else {
             break;
         };
         if follower.restore_from(row, &record).is_ok() {
             return Ok(());
         }
-        sequence = record.change.previous;
     }
     follower.give_up(row);
     Ok(())
-}
-
-fn intact_record(entry: Option<Entry>, row: &Row) -> Option<Box<Record>> {
-    match entry? {
-        Entry::Record(record) if record.is_intact && record.change.aggregate == row.aggregate => {
-            Some(record)
-        }
-        Entry::Record(_) | Entry::Bridge(_) | Entry::Unreadable(_) => None,
-    }
 }

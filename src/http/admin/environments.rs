@@ -15,7 +15,7 @@ use super::extract::{Path, Query};
 use super::history;
 use super::view::{EnvironmentView, Freshness, with_etag};
 use crate::domain::access::Scope;
-use crate::domain::ids::{EnvironmentName, Revision};
+use crate::domain::ids::EnvironmentName;
 use crate::http::Listener;
 use crate::http::problem::{Kind, Problem, ProblemSchema};
 use crate::replica::Served;
@@ -167,15 +167,4 @@ pub(super) async fn freshen(listener: &Listener) -> Result<Freshness, Problem> {
 /// A duration in the API's unit.
 pub(super) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The revision an environment's history ends with.
-pub(super) fn last_revision(
-    listener: &Listener,
-    name: &EnvironmentName,
-) -> Option<(Revision, crate::domain::ids::Sequence)> {
-    listener.replica.look(|follower| {
-        let tracked = follower.environment(name)?;
-        Some((tracked.revision, tracked.sequence))
-    })?
 }

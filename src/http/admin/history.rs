@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
-use super::environments::{environment_name, freshen, last_revision};
+use super::environments::{environment_name, freshen};
 use super::extract::{Path, Query};
 use super::moment::Moment;
 use super::view::EnvironmentView;
@@ -20,7 +20,8 @@ use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
 use crate::http::Listener;
 use crate::http::problem::{Kind, Problem, ProblemSchema};
 use crate::store::format::Document;
-use crate::store::record::{Entry, Record};
+use crate::store::record::Record;
+use crate::store::walk::Walk;
 
 /// Entries in one answer unless the caller asks for fewer.
 const PAGE: usize = 50;
@@ -91,7 +92,7 @@ pub(super) async fn list(
     freshen(&listener).await?;
     let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
     let before = Revision(before.unwrap_or(u64::MAX));
-    let mut walk = Walk::from_end(&listener, &name)?;
+    let mut walk = walk_back(&listener, &name)?;
     let mut entries = Vec::new();
     while let Some(record) = walk.next().await? {
         if record.change.revision < before {
@@ -162,7 +163,7 @@ pub(super) async fn at(
             "the environment did not exist then, or the record is lost",
         )
     };
-    let mut walk = Walk::from_end(listener, name)?;
+    let mut walk = walk_back(listener, name)?;
     for _ in 0..LONGEST_WALK {
         let record = walk.next().await?.ok_or_else(not_found)?;
         if wanted.is_reached(&record) {
@@ -182,41 +183,11 @@ pub(super) async fn at(
     ))
 }
 
-/// A walk along the links between an environment's records, from the last to the first.
-struct Walk<'a> {
-    listener: &'a Listener,
-    key: AggregateKey,
-    next: Sequence,
-}
-
-impl<'a> Walk<'a> {
-    fn from_end(listener: &'a Listener, name: &EnvironmentName) -> Result<Self, Problem> {
-        let (_, next) = last_revision(listener, name).ok_or_else(Problem::no_environment)?;
-        Ok(Self {
-            listener,
-            key: AggregateKey::Environment(name.clone()),
-            next,
-        })
-    }
-
-    fn is_at_beginning(&self) -> bool {
-        self.next == Sequence(0)
-    }
-
-    /// The record before, if there is one and it is the environment's.
-    async fn next(&mut self) -> Result<Option<Box<Record>>, Problem> {
-        if self.is_at_beginning() {
-            return Ok(None);
-        }
-        let entry = self.listener.replica.store().entry(self.next).await?;
-        let record = match entry {
-            Some(Entry::Record(record)) if record.change.aggregate == self.key => Some(record),
-            Some(_) | None => None,
-        };
-        // A link that leads to nothing ends the history.
-        self.next = record
-            .as_ref()
-            .map_or(Sequence(0), |record| record.change.previous);
-        Ok(record)
-    }
+/// The way back from the environment's last record.
+fn walk_back<'a>(listener: &'a Listener, name: &EnvironmentName) -> Result<Walk<'a>, Problem> {
+    let replica = &listener.replica;
+    let last = replica.look(|follower| follower.environment(name).map(|known| known.sequence));
+    let last = last.flatten().ok_or_else(Problem::no_environment)?;
+    let key = AggregateKey::Environment(name.clone());
+    Ok(replica.store().walk_back(key, last))
 }

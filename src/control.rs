@@ -4,26 +4,29 @@
 //! what the command does to the state found there, and commits the result at the next place. If somebody else takes that
 //! place first, it starts over with the state that they left.
 
+mod attempt;
+mod error;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::Rng;
 use tokio::time::Instant;
+
+pub use error::WriteError;
 
 use crate::clock::Clock;
 use crate::domain::drain::LastCalls;
 use crate::domain::ids::{Actor, AggregateKey, IdempotencyKey, Reason, Revision, Sequence};
-use crate::domain::operation::{Digest128, Operation, operation_id};
-use crate::domain::{Action, Aggregate, Change, Context, Refusal, Unchanged};
+use crate::domain::{Action, Change, Unchanged};
 use crate::replica::follower::{Follower, Tracks};
 use crate::replica::receipt::Receipt;
-use crate::replica::tracked::Tracked;
-use crate::replica::{CatchUpError, JournalFault, Replica};
+use crate::replica::{CatchUpError, Replica};
 use crate::store::StoreError;
 use crate::store::format::{Document, Stored};
 use crate::store::journal::CommitError;
-use crate::store::record::{Draft, Entry, Position, Record};
+use crate::store::record::{Entry, Record};
 use crate::telemetry::{Metrics, WriteLabels};
+use attempt::{Attempt, Base, Written};
 
 /// How long a write may take, from its first read to its commit.
 pub const WRITE_TIME: Duration = Duration::from_secs(5);
@@ -76,95 +79,6 @@ pub enum Outcome {
     Repeated(Sequence),
     /// There was nothing to change.
     Unchanged(Unchanged),
-}
-
-/// A command that came to nothing, or of which that cannot be said.
-#[derive(Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The state does not allow it.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The caller has seen another revision.
-    #[error(
-        "the aggregate is at revision {current}, not at the one named; look at it and decide again"
-    )]
-    Stale {
-        /// The revision there is.
-        current: Revision,
-    },
-    /// The idempotency key was used for something else.
-    #[error("this idempotency key was used for another request; use a new one for each change")]
-    KeyReused,
-    /// The key's change was committed, but its record was lost with the end of a journal.
-    #[error(
-        "this change was committed as revision {0}, but its record is lost; look at the present state"
-    )]
-    RecordLost(Revision),
-    /// The last record's state cannot be read.
-    #[error(
-        "the state of this aggregate cannot be read ({0}); it is served as it last could be, and takes only a rollback"
-    )]
-    Corrupt(String),
-    /// A newer binary wrote the state.
-    #[error(
-        "the state has format {0}, which this binary does not know; use a newer one, or roll back"
-    )]
-    NewerFormat(u32),
-    /// The state would outgrow its place.
-    #[error(
-        "the state would take {bytes} bytes, at most {limit} are allowed; shorten labels or remove what is not needed"
-    )]
-    TooLarge {
-        /// Size it would have.
-        bytes: usize,
-        /// Size it may have.
-        limit: usize,
-    },
-    /// The journal is not in order.
-    #[error(transparent)]
-    Journal(#[from] JournalFault),
-    /// The store does not answer; nothing was changed.
-    #[error(transparent)]
-    Unavailable(#[from] StoreError),
-    /// Too many others committed first for too long; nothing was changed.
-    #[error("others were committing for so long that this change did not come through; try again")]
-    Contended,
-    /// The deadline passed while the outcome was open.
-    #[error(
-        "it is not known whether the change was committed; repeat the request with the same Idempotency-Key to find out"
-    )]
-    OutcomeUnknown {
-        /// Identity of the write, as its record would have it.
-        operation: Digest128,
-    },
-}
-
-/// A write with everything that stays the same when it starts over.
-struct Attempt<'a, A: Aggregate> {
-    key: &'a AggregateKey,
-    command: &'a A::Command,
-    request: &'a Request,
-    operation: Digest128,
-    digest: Digest128,
-    draw: [u8; 16],
-    deadline: Instant,
-}
-
-/// An answer that stands, and what a receipt for it is about.
-struct Written<A> {
-    answer: Answer<A>,
-    /// The record that made the revision answered with.
-    sequence: Sequence,
-    /// Monotonic time not later than its commit; of a change made before, when this was found.
-    since: Duration,
-}
-
-/// The state that a command starts from.
-struct Base<A> {
-    position: Position,
-    tracked: Tracked<A>,
-    others: usize,
-    last_calls: Option<LastCalls>,
 }
 
 impl Control {
@@ -272,11 +186,11 @@ impl Control {
                     since,
                 });
             }
-            let state = match self.change(attempt, &base)? {
+            let state = match attempt.change(&base, self.clock.now(), self.drain_time)? {
                 Change::To(state) => state,
                 Change::Nothing(unchanged) => return Ok(base.unchanged(unchanged, since)),
             };
-            let draft = self.draft(attempt, &base, state.as_ref())?;
+            let draft = attempt.draft(&base, state.as_ref(), self.clock.now())?;
             self.replica.finish_last_row().await?;
             let since = self.clock.monotonic();
             match self
@@ -370,86 +284,6 @@ impl Control {
         }
     }
 
-    fn change<A: Stored>(
-        &self,
-        attempt: &Attempt<'_, A>,
-        base: &Base<A>,
-    ) -> Result<Change<A>, WriteError> {
-        let tracked = &base.tracked;
-        if !attempt.command.is_rescue() {
-            if let Some(fault) = &tracked.fault {
-                return Err(WriteError::Corrupt(fault.clone()));
-            }
-            if let Some(good) = tracked
-                .good
-                .as_ref()
-                .filter(|good| !good.document.is_understood())
-            {
-                return Err(WriteError::NewerFormat(good.document.format));
-            }
-        }
-        let stale = attempt
-            .request
-            .expected
-            .is_some_and(|expected| expected != tracked.revision);
-        if stale && tracked.state().is_some() {
-            return Err(WriteError::Stale {
-                current: tracked.revision,
-            });
-        }
-        let context = Context {
-            now: self.clock.now(),
-            revision: tracked.revision.next(),
-            draw: attempt.draw,
-            drain_time: self.drain_time,
-            others: base.others,
-            last_calls: base.last_calls,
-        };
-        Ok(A::apply(tracked.state(), attempt.command, &context)?)
-    }
-
-    fn draft<A: Stored>(
-        &self,
-        attempt: &Attempt<'_, A>,
-        base: &Base<A>,
-        state: Option<&A>,
-    ) -> Result<Draft, WriteError> {
-        let tracked = &base.tracked;
-        let document = tracked.good.as_ref().map(|good| &good.document);
-        let revision = tracked.revision.next();
-        let mut operations = document
-            .map(|document| document.operations.clone())
-            .unwrap_or_default();
-        operations.remember(Operation {
-            id: attempt.operation,
-            request: attempt.digest,
-            revision,
-            sequence: base.position.next,
-        });
-        let (format, bytes) = Document::next(document, &operations, state);
-        if bytes.len() > A::MAX_STATE_BYTES && !attempt.command.may_outgrow() {
-            return Err(WriteError::TooLarge {
-                bytes: bytes.len(),
-                limit: A::MAX_STATE_BYTES,
-            });
-        }
-        Ok(Draft {
-            aggregate: attempt.key.clone(),
-            revision,
-            previous: tracked.sequence,
-            operation: attempt.operation,
-            request: attempt.digest,
-            actor: attempt.request.actor.clone(),
-            action: attempt.command.action().to_owned(),
-            reason: attempt.request.reason.clone(),
-            at: self.clock.now(),
-            format,
-            row: A::row(state),
-            state: bytes,
-            bridged_from: None,
-        })
-    }
-
     /// The change is made, whatever happens from here on: what fails now is made good by the next poll and the next writer.
     async fn committed<A: Stored>(
         &self,
@@ -482,52 +316,9 @@ impl Control {
     }
 }
 
-impl<'a, A: Aggregate> Attempt<'a, A> {
-    fn new(key: &'a AggregateKey, command: &'a A::Command, request: &'a Request) -> Self {
-        let mut draw = [0; 16];
-        rand::rng().fill_bytes(&mut draw);
-        let parts = [
-            command.action(),
-            &command.fingerprint(),
-            request.reason.as_str(),
-        ];
-        let operation = match &request.key {
-            Some(idempotency_key) => {
-                operation_id(&request.actor, &key.to_string(), idempotency_key)
-            }
-            None => Digest128(uuid::Uuid::new_v4().into_bytes()),
-        };
-        Self {
-            key,
-            command,
-            request,
-            operation,
-            digest: Digest128::of(&parts.map(str::as_bytes)),
-            draw,
-            deadline: Instant::now() + WRITE_TIME,
-        }
-    }
-}
-
 fn read_state<A: Stored>(record: &Record) -> Result<Option<A>, WriteError> {
     match Document::<A>::read(record.change.format, &record.change.state) {
         Ok(document) => Ok(document.state),
         Err(error) => Err(WriteError::Corrupt(error.to_string())),
-    }
-}
-
-impl<A: Stored> Base<A> {
-    fn unchanged(self, unchanged: Unchanged, since: Duration) -> Written<A> {
-        let answer = Answer {
-            revision: self.tracked.revision,
-            state: self.tracked.state().cloned(),
-            outcome: Outcome::Unchanged(unchanged),
-            receipt: None,
-        };
-        Written {
-            answer,
-            sequence: self.tracked.sequence,
-            since,
-        }
     }
 }

@@ -29,6 +29,7 @@ mod moment;
 mod output;
 mod overrides;
 mod receipt;
+mod repair;
 mod rollback;
 mod rollout;
 mod slot;

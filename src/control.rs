@@ -6,6 +6,7 @@
 
 mod attempt;
 mod error;
+mod repair;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +18,7 @@ pub use error::WriteError;
 use crate::clock::Clock;
 use crate::domain::drain::LastCalls;
 use crate::domain::ids::{Actor, AggregateKey, IdempotencyKey, Reason, Revision, Sequence};
-use crate::domain::{Action, Change, Unchanged};
+use crate::domain::{Action as _, Unchanged};
 use crate::replica::follower::{Follower, Tracks};
 use crate::replica::receipt::Receipt;
 use crate::replica::{CatchUpError, Replica};
@@ -26,7 +27,7 @@ use crate::store::format::{Document, Stored};
 use crate::store::journal::CommitError;
 use crate::store::record::{Entry, Record};
 use crate::telemetry::{Metrics, WriteLabels};
-use attempt::{Attempt, Base, Written};
+use attempt::{Attempt, Base, Decided, Task, Written};
 
 /// How long a write may take, from its first read to its commit.
 pub const WRITE_TIME: Duration = Duration::from_secs(5);
@@ -119,15 +120,24 @@ impl Control {
     where
         Follower: Tracks<A>,
     {
-        let attempt = Attempt::new(key, command, request);
-        let written = self.write(&attempt).await;
+        let attempt = Attempt::new(key, Task::Command(command), request);
+        self.carry_out(&attempt).await
+    }
+
+    /// Makes an attempt, says what came of it in the log and the metrics, and waits for the receipt.
+    async fn carry_out<A: Stored>(&self, attempt: &Attempt<'_, A>) -> Result<Answer<A>, WriteError>
+    where
+        Follower: Tracks<A>,
+    {
+        let written = self.write(attempt).await;
+        let (key, request, action) = (attempt.key, attempt.request, attempt.task.action());
         let outcome = match written.as_ref().map(|written| &written.answer) {
             Ok(Answer {
                 outcome: Outcome::Committed(sequence),
                 revision,
                 ..
             }) => {
-                let (actor, reason, action) = (&request.actor, &request.reason, command.action());
+                let (actor, reason) = (&request.actor, &request.reason);
                 tracing::info!(%key, action, %actor, %reason, %revision, %sequence, "committed");
                 "committed"
             }
@@ -140,7 +150,7 @@ impl Control {
                 ..
             }) => "unchanged",
             Err(error) => {
-                tracing::warn!(%key, action = command.action(), actor = %request.actor, %error, "not committed");
+                tracing::warn!(%key, action, actor = %request.actor, %error, "not committed");
                 if matches!(error, WriteError::OutcomeUnknown { .. }) {
                     "unknown"
                 } else {
@@ -150,10 +160,7 @@ impl Control {
         };
         self.metrics
             .writes
-            .get_or_create(&WriteLabels {
-                action: command.action(),
-                outcome,
-            })
+            .get_or_create(&WriteLabels { action, outcome })
             .inc();
         let Written {
             mut answer,
@@ -175,8 +182,14 @@ impl Control {
             .map_err(|_| WriteError::Contended)?;
         while Instant::now() < attempt.deadline {
             let mut base = self.base::<A>(attempt.key).await?;
-            if attempt.command.asks_for_last_calls() {
-                base.last_calls = self.last_calls(attempt.key).await;
+            match attempt.task {
+                Task::Command(command) if command.asks_for_last_calls() => {
+                    base.last_calls = self.last_calls(attempt.key).await;
+                }
+                Task::Command(_) => {}
+                Task::Repair { .. } => {
+                    base.newer_unread = self.newer_unread(attempt.key, &base.tracked).await?;
+                }
             }
             let since = self.clock.monotonic();
             if let Some((answer, sequence)) = self.repeated(attempt, &base).await? {
@@ -186,11 +199,11 @@ impl Control {
                     since,
                 });
             }
-            let state = match attempt.change(&base, self.clock.now(), self.drain_time)? {
-                Change::To(state) => state,
-                Change::Nothing(unchanged) => return Ok(base.unchanged(unchanged, since)),
+            let now = self.clock.now();
+            let draft = match attempt.decide(&base, now, self.drain_time)? {
+                Decided::Next(next) => attempt.draft(&base, &next, now)?,
+                Decided::Nothing(unchanged) => return Ok(base.unchanged(unchanged, since)),
             };
-            let draft = attempt.draft(&base, state.as_ref(), self.clock.now())?;
             self.replica.finish_last_row().await?;
             let since = self.clock.monotonic();
             match self
@@ -231,6 +244,7 @@ impl Control {
                 tracked,
                 others,
                 last_calls: None,
+                newer_unread: None,
             }
         });
         // Caught up means loaded.
@@ -319,6 +333,9 @@ impl Control {
 fn read_state<A: Stored>(record: &Record) -> Result<Option<A>, WriteError> {
     match Document::<A>::read(record.change.format, &record.change.state) {
         Ok(document) => Ok(document.state),
-        Err(error) => Err(WriteError::Corrupt(error.to_string())),
+        Err(error) => Err(WriteError::Corrupt {
+            aggregate: record.change.aggregate.clone(),
+            fault: error.to_string(),
+        }),
     }
 }

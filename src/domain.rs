@@ -17,6 +17,7 @@ pub mod judge;
 pub mod operation;
 pub mod phone_number;
 pub mod refusal;
+pub mod repair;
 pub mod rollout;
 pub mod simulate;
 pub mod slot;
@@ -63,6 +64,12 @@ pub trait Aggregate: Sized {
         command: &Self::Command,
         context: &Context,
     ) -> Result<Change<Self>, Refusal>;
+
+    /// What of this state may never differ from an earlier one of the same aggregate, and does. Commands keep it by themselves; a
+    /// state that comes from outside may not.
+    fn breaks_with(&self, _earlier: &Self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What every command can say of itself.

@@ -251,6 +251,14 @@ pub(super) struct TokenWritten {
     pub(super) notice: Option<String>,
 }
 
+/// What came of a repair of the tokens.
+#[derive(Debug, Deserialize)]
+pub(super) struct AccessWritten {
+    pub(super) outcome: String,
+    pub(super) revision: u64,
+    pub(super) tokens: Vec<Token>,
+}
+
 /// What a verification of the journal found.
 #[derive(Debug, Deserialize)]
 pub(super) struct Verification {

@@ -149,7 +149,7 @@ fn body(command: &Command, reason: &Reason) -> Value {
 }
 
 /// What came of a change, and what callers get now.
-fn describe(environment: &EnvironmentName, written: &Written) -> String {
+pub(super) fn describe(environment: &EnvironmentName, written: &Written) -> String {
     let revision = written.revision;
     let because = written
         .because

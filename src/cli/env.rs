@@ -1,11 +1,11 @@
-//! `env create`, `env list`, `env show` and `env delete`.
+//! `env create`, `env list`, `env show`, `env repair` and `env delete`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::api::{Environment, Environments};
-use super::change::{Change, Target};
+use super::api::{Environment, Environments, Written};
+use super::change::{Change, Target, describe};
 use super::confirm::Confirmation;
 use super::connection::AdminArgs;
 use super::failure::Failure;
@@ -14,8 +14,10 @@ use super::glance;
 use super::interface::definition;
 use super::moment::Moment;
 use super::output::Output;
+use super::receipt;
+use super::repair::RepairArgs;
 use crate::domain::command;
-use crate::domain::ids::{EnvironmentName, InterfaceNumber, VersionLabel};
+use crate::domain::ids::{AggregateKey, EnvironmentName, InterfaceNumber, VersionLabel};
 use crate::domain::slot::{BySlot, Slot};
 
 #[derive(Debug, Subcommand)]
@@ -26,6 +28,8 @@ pub(super) enum Env {
     List(List),
     /// Show what callers of an environment get, and why.
     Show(Show),
+    /// Bring back a state where the last one cannot be read: the last that could be, unless another is named.
+    Repair(Repair),
     /// Remove an environment. Its history stays.
     Delete(Delete),
 }
@@ -75,6 +79,16 @@ pub(super) struct Show {
     admin: AdminArgs,
 }
 
+/// Arguments of `env repair`.
+#[derive(Debug, Args)]
+pub(super) struct Repair {
+    /// The environment.
+    #[arg(value_name = "ENVIRONMENT")]
+    environment: EnvironmentName,
+    #[command(flatten)]
+    repair: RepairArgs,
+}
+
 /// Arguments of `env delete`.
 #[derive(Debug, Args)]
 pub(super) struct Delete {
@@ -90,6 +104,7 @@ impl Env {
             Self::Create(create) => create.run(output).await,
             Self::List(list) => list.run(output).await,
             Self::Show(show) => show.run(output).await,
+            Self::Repair(repair) => repair.run(output).await,
             Self::Delete(delete) => delete.run(output).await,
         }
     }
@@ -130,6 +145,22 @@ impl Show {
         let answer = client.get(url).await?;
         output.print(&answer, |environment: Environment| {
             glance::environment(&environment)
+        })
+    }
+}
+
+impl Repair {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        let Self {
+            environment,
+            repair,
+        } = self;
+        let path = ["v1", "environments", environment.as_str(), "repair"];
+        let answer = repair
+            .send(&AggregateKey::Environment(environment.clone()), &path)
+            .await?;
+        receipt::print(output, &answer, |written: Written| {
+            describe(&environment, &written)
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `token generate`, `token create`, `token list`, `token rotate` and `token revoke`.
+//! `token generate`, `token create`, `token list`, `token rotate`, `token revoke` and `token repair`.
 
 mod rotate;
 
@@ -7,15 +7,16 @@ use http::Method;
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::api::{self, NewToken, TokenWritten, Tokens};
+use super::api::{self, AccessWritten, NewToken, TokenWritten, Tokens};
 use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::output::{Output, table};
 use super::receipt;
+use super::repair::RepairArgs;
 use super::write::{Write, WriteArgs};
 use crate::access::token::TokenText;
 use crate::domain::access::Scope;
-use crate::domain::ids::{Actor, EnvironmentName};
+use crate::domain::ids::{Actor, AggregateKey, EnvironmentName};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Token {
@@ -29,6 +30,8 @@ pub(super) enum Token {
     Rotate(rotate::Rotate),
     /// Let a token in no longer.
     Revoke(Revoke),
+    /// Bring back the tokens where their last state cannot be read: the last that could be, unless another is named.
+    Repair(RepairArgs),
 }
 
 /// Arguments of `token create`.
@@ -88,6 +91,7 @@ impl Token {
             Self::List(list) => list.run(output).await,
             Self::Rotate(rotate) => rotate.run(output).await,
             Self::Revoke(revoke) => revoke.run(output).await,
+            Self::Repair(args) => repair(args, output).await,
         }
     }
 }
@@ -162,6 +166,20 @@ impl Revoke {
             with_notice(done, written.notice.as_deref())
         })
     }
+}
+
+async fn repair(args: RepairArgs, output: Output) -> Result<(), Failure> {
+    let answer = args
+        .send(&AggregateKey::Access, &["v1", "access", "repair"])
+        .await?;
+    receipt::print(output, &answer, |written: AccessWritten| {
+        let done = match written.outcome.as_str() {
+            "committed" => "done".to_owned(),
+            outcome => outcome.to_owned(),
+        };
+        let (revision, count) = (written.revision, written.tokens.len());
+        format!("{done}: access is at revision {revision}, tokens: {count}")
+    })
 }
 
 fn describe_new(name: &Actor, made: &NewToken) -> String {

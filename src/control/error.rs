@@ -1,7 +1,7 @@
 //! Why a write came to nothing.
 
 use crate::domain::Refusal;
-use crate::domain::ids::Revision;
+use crate::domain::ids::{AggregateKey, Revision};
 use crate::domain::operation::Digest128;
 use crate::replica::JournalFault;
 use crate::store::StoreError;
@@ -30,9 +30,15 @@ pub enum WriteError {
     RecordLost(Revision),
     /// The last record's state cannot be read.
     #[error(
-        "the state of this aggregate cannot be read ({0}); it is served as it last could be, and takes only a rollback"
+        "the last state cannot be read ({fault}); what could be read before is served, and takes only {}",
+        ways_out(.aggregate)
     )]
-    Corrupt(String),
+    Corrupt {
+        /// The aggregate.
+        aggregate: AggregateKey,
+        /// What is wrong with its last record.
+        fault: String,
+    },
     /// A newer binary wrote the state.
     #[error(
         "the state has format {0}, which this binary does not know; use a newer one, or roll back"
@@ -65,4 +71,16 @@ pub enum WriteError {
         /// Identity of the write, as its record would have it.
         operation: Digest128,
     },
+}
+
+/// What an aggregate takes whose last state cannot be read.
+fn ways_out(aggregate: &AggregateKey) -> String {
+    match aggregate {
+        AggregateKey::Environment(name) => {
+            format!("a rollback, or a repair: `traffic-cop env repair {name}`")
+        }
+        AggregateKey::Access | AggregateKey::Other(_) => {
+            "a revocation, or a repair: `traffic-cop token repair`".to_owned()
+        }
+    }
 }

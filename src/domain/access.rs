@@ -7,7 +7,7 @@
 mod grant;
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -191,6 +191,37 @@ impl Access {
         let id = hash.id();
         let mut texts = self.tokens.values().flat_map(Token::texts);
         self.tokens.contains_key(&id) || texts.any(|(known, _)| known.id() == id)
+    }
+
+    /// What is wrong between the tokens, if anything is: a state read from outside is checked with this before anybody is let in
+    /// by it. Commands keep it.
+    #[must_use]
+    pub fn inconsistency(&self) -> Option<&'static str> {
+        if self.tokens.len() > MAX_TOKENS {
+            return Some("too many tokens");
+        }
+        let (mut names, mut texts) = (BTreeSet::new(), BTreeMap::new());
+        for (id, token) in &self.tokens {
+            if is_reserved(&token.name) {
+                return Some("a token has the name of a caller that is none");
+            }
+            if !names.insert(&token.name) {
+                return Some("two tokens have one name");
+            }
+            if token.grant.scopes.is_empty() {
+                return Some("a token has no scope");
+            }
+            if token.retiring.len() > MAX_RETIRING_TEXTS {
+                return Some("a token has too many retiring texts");
+            }
+            let of_text = token.texts().map(|(hash, _)| hash.id());
+            for text in of_text.chain([id.clone()]) {
+                if texts.insert(text, id).is_some_and(|other| other != id) {
+                    return Some("two tokens share a text or an id");
+                }
+            }
+        }
+        None
     }
 
     /// Forgets texts that work no longer, and tokens that have none left.

@@ -78,6 +78,9 @@ pub enum Refusal {
     /// The rollout does not allow it.
     #[error(transparent)]
     Rollout(#[from] super::rollout::Refusal),
+    /// There is nothing to repair, or not so.
+    #[error(transparent)]
+    Repair(#[from] super::repair::Refusal),
     /// A call was decided to the slot too recently, though it took no share of new ones.
     #[error(
         "a call was decided to slot {slot} as late as {last_call}, by affinity, an override or a replica that lagged; calls may still be inside it until {drained_at}, try again then"

@@ -14,6 +14,7 @@ mod moment;
 mod operations;
 mod receipt;
 mod refusals;
+mod repair;
 mod snapshot;
 mod tokens;
 mod view;
@@ -45,6 +46,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(commands::cutover))
         .routes(routes!(commands::rollback))
         .routes(routes!(commands::weight))
+        .routes(routes!(repair::environment))
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
         .routes(routes!(interfaces::define, interfaces::remove))
@@ -52,6 +54,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::rotate))
         .routes(routes!(tokens::revoke))
+        .routes(routes!(repair::access))
         .routes(routes!(operations::replicas))
         .routes(routes!(events::follow))
         .routes(routes!(snapshot::export))

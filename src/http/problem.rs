@@ -18,6 +18,7 @@ use crate::access::Unauthenticated;
 use crate::control::WriteError;
 use crate::domain::Refusal;
 use crate::domain::refusal::Incompatibility;
+use crate::domain::repair;
 use crate::replica::CatchUpError;
 use crate::store::StoreError;
 
@@ -176,6 +177,13 @@ impl From<Refusal> for Problem {
                 Kind::AlreadyExists
             }
             Refusal::NoRollbackTarget(_) => Kind::NoRollbackTarget,
+            Refusal::Repair(refusal) => match refusal {
+                repair::Refusal::NothingFaulty => Kind::NothingToRepair,
+                repair::Refusal::NoGoodState => Kind::NoGoodState,
+                repair::Refusal::NoSuchRevision(_) => Kind::RevisionNotFound,
+                repair::Refusal::NewerFormat(_) => Kind::NewerFormat,
+                repair::Refusal::BreaksWith(_) => Kind::Refused,
+            },
             Refusal::InterfaceMissing(_) => Kind::InterfaceNotFound,
             Refusal::IncompatibleInterface(incompatibility) => {
                 let problem = Self::new(Kind::IncompatibleInterface, refusal.to_string());
@@ -237,7 +245,7 @@ impl From<WriteError> for Problem {
             WriteError::RecordLost(revision) => {
                 Self::new(Kind::RecordLost, detail).with("revision", revision.0)
             }
-            WriteError::Corrupt(_) => Self::new(Kind::StateCorrupt, detail),
+            WriteError::Corrupt { .. } => Self::new(Kind::StateCorrupt, detail),
             WriteError::NewerFormat(_) => Self::new(Kind::NewerFormat, detail),
             WriteError::TooLarge { .. } => Self::new(Kind::TooLarge, detail),
             WriteError::Journal(_) => Self::new(Kind::JournalRefused, detail),

@@ -116,6 +116,15 @@ impl Saved {
         self.sequence
     }
 
+    /// The last state of an aggregate that could be read when it was saved, as it was stored.
+    #[must_use]
+    pub fn state_of(&self, aggregate: &AggregateKey) -> Option<&Value> {
+        let name = aggregate.to_string();
+        let mut aggregates = self.aggregates.iter();
+        let saved = aggregates.find(|saved| saved.aggregate == name)?;
+        Some(&saved.good.as_ref()?.state)
+    }
+
     /// What a recovery of the journal can take from it.
     ///
     /// # Errors

@@ -42,6 +42,9 @@ pub enum FormatError {
     /// Readable, but its members contradict each other.
     #[error("the state contradicts itself: {0}")]
     Inconsistent(&'static str),
+    /// A state given by hand says something that this binary does not know, or that has no meaning beside the rest.
+    #[error("the state has members that mean nothing here")]
+    Meaningless,
 }
 
 /// An aggregate that the store can hold.
@@ -149,6 +152,20 @@ impl<S: Stored> Document<S> {
     pub fn is_understood(&self) -> bool {
         self.format <= NEWEST
     }
+}
+
+/// The state that somebody gives in the newest format, `given` as text and `wire` as it was read. Nothing of it may be lost on
+/// the way: a typing error in the name of a member would leave that out.
+///
+/// # Errors
+/// Its members contradict each other, or one of them means nothing.
+pub fn given<S: Stored>(wire: S::Wire, given: &Value) -> Result<S, FormatError> {
+    let state = S::from_wire(wire, NEWEST)?;
+    let known = serde_json::to_value(state.to_wire()).unwrap_or_default();
+    if carry::says_more(given, &known) {
+        return Err(FormatError::Meaningless);
+    }
+    Ok(state)
 }
 
 /// Whether a state of `aggregate` can be read; of one that only newer binaries know, nobody here can tell that it cannot.

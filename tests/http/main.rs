@@ -28,6 +28,7 @@ mod operations;
 mod outcomes;
 mod overrides;
 mod receipts;
+mod repair;
 mod shortcut;
 mod snapshot;
 mod tokens;

@@ -12,6 +12,7 @@ mod load;
 mod outage;
 mod quick_start;
 mod receipts;
+mod repair;
 mod settings;
 mod shutdown;
 mod split;

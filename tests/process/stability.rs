@@ -23,7 +23,7 @@ async fn until_live(client: &Client) {
     .await;
 }
 
-async fn until_alarms(client: &Client, expected: &[&str]) {
+pub(crate) async fn until_alarms(client: &Client, expected: &[&str]) {
     until(&format!("the alarms {expected:?}"), async || {
         (client.alarms().await == expected).then_some(())
     })

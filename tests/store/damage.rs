@@ -3,12 +3,13 @@
 use serde_json::{Value, json};
 use traffic_cop::control::{Outcome, WriteError};
 use traffic_cop::domain::access::{AccessCommand, TokenHash};
-use traffic_cop::domain::ids::{Revision, Sequence};
+use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::store::item::{Item, bytes, number, text};
-use traffic_cop::store::record::{Draft, JOURNAL, sort_key};
+use traffic_cop::store::record::{JOURNAL, sort_key};
 
 use crate::support::engine::cases;
+use crate::support::forgery::{forge, forge_of, poison, rewritten};
 use crate::support::tables::{ROWS, seal, set};
 use crate::support::{Process, World, asked, commands};
 
@@ -40,34 +41,6 @@ async fn two_environments(process: &Process) {
     process.create_with_candidate(OTHER).await;
 }
 
-/// Puts a record by hand that continues the last one of `name`, with a hash that fits.
-async fn forge(
-    world: &World,
-    process: &Process,
-    name: &str,
-    change: impl FnOnce(&mut Draft),
-) -> u64 {
-    process.catch_up().await;
-    let tracked = process.tracked(name);
-    let mut draft = world.tables.record(tracked.sequence.0).await.change;
-    draft.revision = tracked.revision.next();
-    draft.previous = tracked.sequence;
-    draft.operation.0[0] ^= 0xff;
-    draft.action = "forged".to_owned();
-    change(&mut draft);
-    let record = draft.at(&process.position_to_write_at());
-    world.tables.put(record.to_item()).await;
-    record.sequence.0
-}
-
-/// Puts a state that nobody can read.
-async fn poison(world: &World, process: &Process, name: &str) -> u64 {
-    forge(world, process, name, |draft| {
-        draft.state = b"{\"oops".to_vec();
-    })
-    .await
-}
-
 fn passed_over(process: &Process, why: &str) -> bool {
     let line = format!("traffic_cop_records_passed_over_total{{outcome=\"{why}\"}}");
     process.metrics.exposition().contains(&line)
@@ -87,7 +60,7 @@ async fn assert_corrupt(process: &Process, name: &str) {
     ] {
         let refused = process.tries(name, command).await;
         assert!(
-            matches!(refused, Err(WriteError::Corrupt(_))),
+            matches!(refused, Err(WriteError::Corrupt { .. })),
             "{refused:?}"
         );
     }
@@ -194,7 +167,7 @@ async fn a_history_that_was_never_readable_harms_nobody(world: &mut World) {
         assert_eq!(process.tracked(POISONED).sequence, Sequence(sequence));
         let refused = process.tries(POISONED, commands::create()).await;
         assert!(
-            matches!(refused, Err(WriteError::Corrupt(_))),
+            matches!(refused, Err(WriteError::Corrupt { .. })),
             "{refused:?}"
         );
         assert_eq!(process.active(OTHER), Slot::Green);
@@ -352,13 +325,6 @@ async fn a_row_changed_by_hand_is_read_from_its_record_instead(world: &mut World
     assert_eq!(fresh.tracked(POISONED), process.tracked(POISONED));
     assert_eq!(fresh.roll_back(POISONED).await, Revision(4));
     world.assert_sound().await;
-}
-
-/// The state as a binary of another format would have written it.
-fn rewritten(state: &[u8], rewrite: impl FnOnce(&mut Value)) -> Vec<u8> {
-    let mut state = serde_json::from_slice(state).expect("a state");
-    rewrite(&mut state);
-    state.to_string().into_bytes()
 }
 
 async fn a_newer_format_is_served_and_takes_only_a_rollback(world: &mut World) {
@@ -521,13 +487,10 @@ async fn poisoned_access_keeps_the_tokens_there_are(world: &mut World) {
     let create = commands::create_token("pipeline", 5);
     let created = process.change_access(create, asked()).await;
     created.expect("a commit");
-    let position = process.position_to_write_at();
-    let mut draft = world.tables.record(position.last.0).await.change;
-    (draft.revision, draft.previous) = (Revision(2), position.last);
-    draft.operation.0[0] ^= 0xff;
-    draft.state = b"[]".to_vec();
-    let poisoned = draft.at(&position);
-    world.tables.put(poisoned.to_item()).await;
+    forge_of(world, &process, &AggregateKey::Access, |draft| {
+        draft.state = b"[]".to_vec();
+    })
+    .await;
     for process in [&process, &world.process().await] {
         process.catch_up().await;
         process.cutover(OTHER).await;
@@ -536,7 +499,7 @@ async fn poisoned_access_keeps_the_tokens_there_are(world: &mut World) {
         let create = commands::create_token("another", 6);
         let refused = process.change_access(create, asked()).await;
         assert!(
-            matches!(refused, Err(WriteError::Corrupt(_))),
+            matches!(refused, Err(WriteError::Corrupt { .. })),
             "{refused:?}"
         );
     }

@@ -24,6 +24,7 @@ mod journal;
 mod linearizability;
 mod membership;
 mod model;
+mod repair;
 mod replica;
 mod rewind;
 mod validation;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         everywhere("control", control::CASES),
         everywhere("model", model::CASES),
         everywhere("damage", damage::CASES),
+        everywhere("damage_repair", repair::CASES),
         everywhere("rewind", rewind::CASES),
         Suite {
             name: "replica",

@@ -4,6 +4,7 @@
 //! - [`World`] is two fresh tables on one engine, with processes ([`Process`]) that share them, and a door for damage
 //!   ([`tables::Tables`]).
 //! - [`FaultProxy`] stands between a process and the engine and fails as it is told.
+//! - [`forgery`] puts records into a journal that no writer of ours has written.
 //! - [`Caller`] has calls decided by one process.
 //! - [`commands`] makes commands, by name or at random.
 #![allow(
@@ -18,6 +19,7 @@ pub(crate) mod commands;
 pub(crate) mod engine;
 pub(crate) mod event_stream;
 pub(crate) mod fault_proxy;
+pub(crate) mod forgery;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;

@@ -11,6 +11,7 @@ use traffic_cop::control::{Answer, Control, Outcome, Request, WriteError};
 use traffic_cop::domain::access::{Access, AccessCommand};
 use traffic_cop::domain::decision::{self, Decision};
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
+use traffic_cop::domain::repair::{Repair, Target};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::{Command, Environment};
 use traffic_cop::evidence::{self, Exposures, Reports, Writer};
@@ -190,6 +191,20 @@ impl Process {
         self.control
             .execute(&AggregateKey::Access, &command, &request)
             .await
+    }
+
+    /// Repairs the environment `name`, whatever comes of it.
+    pub(crate) async fn repairs(
+        &self,
+        name: &str,
+        to: Target<Environment>,
+    ) -> Result<Answer<Environment>, WriteError> {
+        let repair = Repair {
+            to,
+            discard_newer_format: false,
+        };
+        let key = environment(name);
+        self.control.repair(&key, &repair, &asked()).await
     }
 
     /// Reads the journal to its end, again if the store does not answer in time. It must be in order.

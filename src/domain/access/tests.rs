@@ -531,3 +531,53 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn tokens_that_contradict_each_other_are_noticed() {
+    let world = World::empty()
+        .after(create("one", 1))
+        .after(create("two", 2));
+    let rotated = world.in_minutes(60);
+    let world = world.after(rotate(1, 3, Some(rotated)));
+    let access = world.access.expect("tokens");
+    assert_eq!(access.inconsistency(), None);
+    let with = |change: fn(&mut Token)| {
+        let mut access = access.clone();
+        change(access.tokens.get_mut(&hash(2).id()).expect("a token"));
+        access.inconsistency()
+    };
+    assert_eq!(
+        with(|two| two.name = "one".parse().unwrap()),
+        Some("two tokens have one name")
+    );
+    assert_eq!(
+        with(|two| two.name = "first-admin".parse().unwrap()),
+        Some("a token has the name of a caller that is none")
+    );
+    assert_eq!(
+        with(|two| two.grant.scopes.clear()),
+        Some("a token has no scope")
+    );
+    let shared = Some("two tokens share a text or an id");
+    assert_eq!(with(|two| two.hash = hash(3)), shared, "its text");
+    assert_eq!(with(|two| two.hash = hash(1)), shared, "one that retires");
+    let many = |two: &mut Token| {
+        let until = two.created_at;
+        let texts = (10..14).map(|n| RetiringText {
+            hash: hash(n),
+            until,
+        });
+        two.retiring = texts.collect();
+    };
+    assert_eq!(with(many), Some("a token has too many retiring texts"));
+    let many = (0..=MAX_TOKENS).map(|n| {
+        let n = u16::try_from(n).unwrap();
+        let mut token = access.tokens[&hash(2).id()].clone();
+        (token.name, token.hash) = (format!("t{n}").parse().unwrap(), hash(n));
+        (hash(n).id(), token)
+    });
+    let many = Access {
+        tokens: many.collect(),
+    };
+    assert_eq!(many.inconsistency(), Some("too many tokens"));
+}

@@ -46,6 +46,11 @@ impl Aggregate for Environment {
             other => other,
         })
     }
+
+    fn breaks_with(&self, earlier: &Self) -> Option<&'static str> {
+        (self.salt != earlier.salt)
+            .then_some("it has another salt, by which every conversation would be decided anew")
+    }
 }
 
 fn create_environment(create: &Create, context: &Context) -> Applied {

@@ -260,7 +260,7 @@ impl TokenWriteView {
 }
 
 impl TokenView {
-    fn new(id: &TokenId, token: &Token) -> Self {
+    pub(super) fn new(id: &TokenId, token: &Token) -> Self {
         Self {
             id: id.clone(),
             name: token.name.clone(),

@@ -33,6 +33,10 @@ pub enum Kind {
     IncompatibleInterface,
     /// The state cannot be read.
     StateCorrupt,
+    /// The state can be read.
+    NothingToRepair,
+    /// No state that can be read is known.
+    NoGoodState,
     /// The state has a format that this binary does not know.
     NewerFormat,
     /// The record of a repeated write is lost.
@@ -69,7 +73,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 32] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -84,6 +88,8 @@ impl Kind {
         Self::NoRollbackTarget,
         Self::IncompatibleInterface,
         Self::StateCorrupt,
+        Self::NothingToRepair,
+        Self::NoGoodState,
         Self::NewerFormat,
         Self::RecordLost,
         Self::Stale,
@@ -166,6 +172,16 @@ impl Kind {
                 "state-corrupt",
                 StatusCode::CONFLICT,
                 "The state cannot be read",
+            ),
+            Self::NothingToRepair => (
+                "nothing-to-repair",
+                StatusCode::CONFLICT,
+                "The state can be read",
+            ),
+            Self::NoGoodState => (
+                "no-good-state",
+                StatusCode::CONFLICT,
+                "There is no state to go back to",
             ),
             Self::NewerFormat => (
                 "newer-format",

@@ -57,9 +57,13 @@ impl Stored for Access {
             .tokens
             .into_iter()
             .map(|(id, token)| Ok((id, token.try_into()?)));
-        Ok(Self {
+        let access = Self {
             tokens: tokens.collect::<Result<_, FormatError>>()?,
-        })
+        };
+        match access.inconsistency() {
+            None => Ok(access),
+            Some(contradiction) => Err(FormatError::Inconsistent(contradiction)),
+        }
     }
 
     fn row(_: Option<&Self>) -> Item {

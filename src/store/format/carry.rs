@@ -39,6 +39,34 @@ pub(super) fn unknown_members(raw: &Value, known: &Value, next: &mut Value) {
     }
 }
 
+/// Whether `raw` has members that `known`, what this binary understands of it, has not. Values are not compared: one may be
+/// written in several ways.
+pub(super) fn says_more(raw: &Value, known: &Value) -> bool {
+    match (raw, known) {
+        (Value::Object(raw), Value::Object(known)) => {
+            raw.iter().any(|(name, value)| match known.get(name) {
+                Some(known) => says_more(value, known),
+                None => !says_nothing(value),
+            })
+        }
+        (Value::Array(raw), Value::Array(known)) if raw.len() == known.len() => {
+            let mut pairs = raw.iter().zip(known);
+            pairs.any(|(raw, known)| says_more(raw, known))
+        }
+        _ => false,
+    }
+}
+
+/// Whether leaving a member with this value out says the same.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(values) => values.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -85,5 +113,24 @@ mod tests {
     fn a_known_member_that_is_gone_does_not_come_back() {
         let raw = json!({"claim": {"by": "x"}});
         assert_eq!(carried(raw.clone(), raw, json!({})), json!({}));
+    }
+
+    #[test]
+    fn a_member_that_is_not_known_says_more_unless_it_is_empty() {
+        let known = json!({"a": 1, "slots": {"blue": {"flow": "f"}}, "list": [{"label": "1"}]});
+        for same in [
+            json!({"a": 1.5, "slots": {"blue": {"flow": "g"}}, "list": [{"label": "2"}]}),
+            json!({"a": 1, "none": null, "empty": [], "slots": {"blue": {"values": {}}}}),
+        ] {
+            assert!(!says_more(&same, &known), "{same}");
+        }
+        for more in [
+            json!({"A": 1}),
+            json!({"slots": {"red": {"flow": "f"}}}),
+            json!({"slots": {"blue": {"flows": "f"}}}),
+            json!({"list": [{"label": "1", "n": 0}]}),
+        ] {
+            assert!(says_more(&more, &known), "{more}");
+        }
     }
 }

@@ -70,11 +70,14 @@ fn tokens() -> impl Strategy<Value = Token> {
 }
 
 fn accesses() -> impl Strategy<Value = Access> {
-    vec(tokens(), 0..6).prop_map(|tokens| Access {
+    let accesses = vec(tokens(), 0..6).prop_map(|tokens| Access {
         tokens: tokens
             .into_iter()
             .map(|token| (token.hash.id(), token))
             .collect(),
+    });
+    accesses.prop_filter("tokens that contradict each other", |access| {
+        access.inconsistency().is_none()
     })
 }
 

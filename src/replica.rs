@@ -37,7 +37,7 @@ use crate::store::row::RowUpdate;
 use crate::store::{Store, StoreError};
 use crate::telemetry::{Alarm, Metrics, OutcomeLabels};
 use contact::Contact;
-use follower::{Followed, Follower, Gap};
+use follower::{Followed, Follower, Gap, Known};
 use membership::Membership;
 use meter::Meter;
 use recent::Recent;
@@ -331,8 +331,15 @@ impl Replica {
         let next = Snapshot::of(follower, previous, source, &self.metrics);
         let sequence = next.sequence;
         let alarms = &self.metrics.alarms;
-        alarms.set(Alarm::UnreadableState, follower.first_fault());
-        alarms.set(Alarm::NewerFormat, follower.first_newer_format());
+        let first = |tell: fn(&Known<'_>) -> Option<String>| {
+            let mut known = follower.aggregates();
+            known.find_map(|known| Some(format!("{}: {}", known.key, tell(&known)?)))
+        };
+        alarms.set(
+            Alarm::UnreadableState,
+            first(|known| known.fault.map(str::to_owned)),
+        );
+        alarms.set(Alarm::NewerFormat, first(|known| known.newer_format()));
         let is_default = source == Source::Default;
         alarms.set(
             Alarm::DefaultSnapshotInUse,

@@ -7,6 +7,7 @@ mod environments;
 mod events;
 mod explain;
 mod extract;
+mod health;
 mod history;
 mod interfaces;
 mod journal;
@@ -56,6 +57,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(tokens::revoke))
         .routes(routes!(repair::access))
         .routes(routes!(operations::replicas))
+        .routes(routes!(health::detail))
         .routes(routes!(events::follow))
         .routes(routes!(snapshot::export))
         .routes(routes!(journal::verify))

@@ -118,6 +118,12 @@ impl Replica {
         locked(&self.contact).fault
     }
 
+    /// The same, or what other replicas know to be wrong with it.
+    #[must_use]
+    pub fn doubt(&self) -> Option<JournalFault> {
+        locked(&self.contact).doubt()
+    }
+
     /// Keeps how a poll that began at `began` found the journal, and raises or clears the alarms about it.
     pub(super) fn note(
         &self,

@@ -27,6 +27,40 @@ pub struct Follower {
     pub(super) touched: BTreeSet<EnvironmentName>,
 }
 
+/// An aggregate as a follower knows it, whatever its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// Which one.
+    pub key: AggregateKey,
+    /// Revision of its last record.
+    pub revision: Revision,
+    /// Revision of the last state that could be read; `None` if none could.
+    pub good_revision: Option<Revision>,
+    /// Why the last record's state is not that state.
+    pub fault: Option<&'a str>,
+    /// Format of that state.
+    pub format: Option<u32>,
+}
+
+impl<'a> Known<'a> {
+    fn of<S: Stored>(key: AggregateKey, tracked: &'a Tracked<S>) -> Self {
+        Self {
+            key,
+            revision: tracked.revision,
+            good_revision: tracked.good.as_ref().map(|good| good.revision),
+            fault: tracked.fault.as_deref(),
+            format: tracked.format(),
+        }
+    }
+
+    /// That its state has a format which this binary does not know, if so.
+    #[must_use]
+    pub fn newer_format(&self) -> Option<String> {
+        let newer = self.format.filter(|format| *format > NEWEST)?;
+        Some(format!("it has format {newer}, known here is {NEWEST}"))
+    }
+}
+
 /// An entry that cannot be the next one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the journal goes on at {found} where {expected} was expected")]
@@ -103,32 +137,13 @@ impl Follower {
         &self.access
     }
 
-    /// An aggregate whose last record is not what is served, and why.
-    #[must_use]
-    pub fn first_fault(&self) -> Option<String> {
-        self.first(|fault, _| fault.map(str::to_owned))
-    }
-
-    /// An aggregate whose state has a format that this binary does not know.
-    #[must_use]
-    pub fn first_newer_format(&self) -> Option<String> {
-        self.first(|_, format| {
-            let newer = format.filter(|format| *format > NEWEST)?;
-            Some(format!("it has format {newer}, known here is {NEWEST}"))
-        })
-    }
-
-    /// The first aggregate of which `tell` has something to say, by its fault and the format of its state.
-    fn first(&self, tell: impl Fn(Option<&str>, Option<u32>) -> Option<String>) -> Option<String> {
-        let environments = self.environments.iter();
-        let mut told = environments.filter_map(|(name, known)| {
-            let what = tell(known.fault.as_deref(), known.format())?;
-            Some(format!("environment {name}: {what}"))
-        });
-        told.next().or_else(|| {
-            let what = tell(self.access.fault.as_deref(), self.access.format())?;
-            Some(format!("access: {what}"))
-        })
+    /// Every aggregate: the environments in the order of their names, then access.
+    pub fn aggregates(&self) -> impl Iterator<Item = Known<'_>> {
+        let environments = self
+            .environments
+            .iter()
+            .map(|(name, tracked)| Known::of(AggregateKey::Environment(name.clone()), tracked));
+        environments.chain([Known::of(AggregateKey::Access, &self.access)])
     }
 
     /// The environments that changed since the last call.

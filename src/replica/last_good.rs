@@ -139,12 +139,18 @@ impl Replica {
             .is_ok()
     }
 
+    /// The last entry that the file holds; `None` if no files are kept.
+    #[must_use]
+    pub fn saved(&self) -> Option<Sequence> {
+        *self.saved.borrow()
+    }
+
     /// The last entry that a heartbeat may acknowledge: what a restart in an outage would serve.
     pub(super) fn acknowledged(&self) -> Sequence {
         let position = self
             .look(|follower| follower.position.last)
             .unwrap_or_default();
-        (*self.saved.borrow()).map_or(position, |saved| saved.min(position))
+        self.saved().map_or(position, |saved| saved.min(position))
     }
 }
 

@@ -7,6 +7,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use jiff::Timestamp;
+
 use super::rounds::Rounds;
 use super::{CatchUpError, Replica, locked};
 use crate::domain::ids::Sequence;
@@ -169,6 +171,12 @@ impl Replica {
     /// Looks at what is known of the others, for a moment.
     pub(super) fn with_peers<T>(&self, look: impl FnOnce(&Peers) -> T) -> T {
         look(&locked(&self.membership.peers))
+    }
+
+    /// When it started.
+    #[must_use]
+    pub fn started_at(&self) -> Timestamp {
+        self.started_at
     }
 
     /// This replica's id.

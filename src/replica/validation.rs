@@ -136,6 +136,12 @@ impl Replica {
         outcome == Outcome::Validated
     }
 
+    /// Whether calls that ask for a proof may wait for one: the store has answered in time when it was last asked.
+    #[must_use]
+    pub fn is_validating(&self) -> bool {
+        !self.validations.breaker.is_open()
+    }
+
     /// Whether the last poll was recent enough and found the journal in order, as far as anyone alive knows it.
     fn can_validate(&self) -> bool {
         let contact = locked(&self.contact);

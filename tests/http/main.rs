@@ -21,6 +21,7 @@ mod events;
 mod explain;
 mod exposures;
 mod framing;
+mod health;
 mod history;
 mod interfaces;
 mod oauth;

@@ -1,7 +1,6 @@
 //! Looking at environments.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
@@ -13,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::history;
-use super::view::{EnvironmentView, Freshness, with_etag};
+use super::view::{EnvironmentView, Freshness, milliseconds, with_etag};
 use crate::domain::access::Scope;
 use crate::domain::ids::EnvironmentName;
 use crate::http::Listener;
@@ -162,9 +161,4 @@ pub(super) async fn freshen(listener: &Listener) -> Result<Freshness, Problem> {
             age_ms: listener.replica.age().map(milliseconds),
         }),
     }
-}
-
-/// A duration in the API's unit.
-pub(super) fn milliseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

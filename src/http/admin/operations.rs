@@ -11,6 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
+use super::view::milliseconds;
 use crate::domain::access::Scope;
 use crate::domain::ids::Sequence;
 use crate::http::Listener;
@@ -91,7 +92,7 @@ impl ReplicaView {
             live,
             sequence: heartbeat.sequence,
             lag: head.0.saturating_sub(heartbeat.sequence.0),
-            age_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            age_ms: milliseconds(age),
             version: heartbeat.version,
             started_at: heartbeat.started_at,
         })

@@ -8,6 +8,7 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Query;
+use super::view::milliseconds;
 use crate::http::problem::{Kind, Problem};
 use crate::replica::receipt::{Confirmation, Receipt, Standing};
 
@@ -127,8 +128,7 @@ impl ConfirmationView {
         Self {
             replica: confirmation.replica.clone(),
             status,
-            acknowledged_ms: acknowledged_ms
-                .map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            acknowledged_ms: acknowledged_ms.map(milliseconds),
         }
     }
 }

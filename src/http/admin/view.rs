@@ -4,6 +4,7 @@ mod interfaces;
 mod overrides;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -263,4 +264,9 @@ pub(super) fn with_etag(revision: Revision, mut response: Response) -> Response 
     let etag = HeaderValue::from_str(&format!("\"{revision}\"")).expect("a quoted number");
     response.headers_mut().insert(ETAG, etag);
     response
+}
+
+/// A duration in the API's unit.
+pub(super) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -26,7 +26,8 @@ pub(super) enum Variables {
 pub(super) struct Set {
     #[command(flatten)]
     change: Change,
-    /// Variables and their values. What a value means, a text, a number or a truth value, is up to the variable's type.
+    /// Variables and their values. What a value means, a text, a number or a truth value, is up to the variable's type; where
+    /// interfaces declare it with several types, NAME:=JSON says which is meant, as in Limit:=5.
     #[arg(value_name = "NAME=VALUE", value_parser = parse_assignment, required_unless_present = "reset")]
     values: Vec<(VariableName, VariableValue)>,
     /// A variable that has its default from now on. Can be given more than once.
@@ -44,13 +45,21 @@ pub(super) struct Show {
     admin: AdminArgs,
 }
 
-/// Reads a value written as `NAME=VALUE`. It stays a text: the server knows the type.
+/// Reads a value written as `NAME=VALUE`, which stays a text since the server knows the type, or as `NAME:=JSON`.
 fn parse_assignment(text: &str) -> Result<(VariableName, VariableValue), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or("expected NAME=VALUE, such as Callback_Offered=true")?;
+    let (name, value) = match name.strip_suffix(':') {
+        Some(name) => {
+            let value = serde_json::from_str(value)
+                .map_err(|_| "expected a JSON text, number or truth value behind `:=`")?;
+            (name, value)
+        }
+        None => (name, VariableValue::Text(value.to_owned())),
+    };
     let name = name.parse().map_err(|error| format!("{error}"))?;
-    Ok((name, VariableValue::Text(value.to_owned())))
+    Ok((name, value))
 }
 
 impl Variables {
@@ -131,7 +140,18 @@ mod tests {
             parse_assignment("Prompt=").unwrap().1,
             VariableValue::Text(String::new())
         );
-        for bad in ["Prompt", "=x", "1st=x", "Slot=x", "tc_x=1"] {
+        for (text, expected) in [
+            ("Closed:=true", VariableValue::Boolean(true)),
+            ("Closed:=\"true\"", VariableValue::Text("true".to_owned())),
+            ("Limit:=-5", VariableValue::Number((-5).into())),
+        ] {
+            assert_eq!(parse_assignment(text).unwrap().1, expected, "{text}");
+        }
+        let untyped = ["Closed:=", "Closed:=yes", "Closed:=null", "Closed:={}"];
+        for bad in ["Prompt", "=x", "1st=x", "Slot=x", "tc_x=1"]
+            .iter()
+            .chain(&untyped)
+        {
             assert!(parse_assignment(bad).is_err(), "{bad}");
         }
     }

@@ -10,6 +10,7 @@ pub mod follower;
 pub mod last_good;
 mod membership;
 pub mod meter;
+mod pace;
 pub mod receipt;
 mod recent;
 mod rounds;

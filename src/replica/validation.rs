@@ -12,9 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::metrics::counter::Counter;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
+use super::pace::Pace;
 use super::rounds::Rounds;
 use super::{CatchUpError, Replica, locked};
 use crate::clock::Clock;
@@ -90,18 +92,26 @@ impl Validations {
         }
     }
 
-    /// Has `prove` read for those who wait, one round after the other, until `stop`.
+    /// Has `prove` read for those who wait, one round after the other at their pace, until `stop`.
     async fn run<F, E>(&self, prove: impl Fn() -> F, clock: &dyn Clock, stop: CancellationToken)
     where
         F: Future<Output = Result<(), E>>,
         E: Display,
     {
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                () = self.rounds.wanted() => {}
+        let mut pace = Pace::new(Instant::now());
+        let begin = async {
+            loop {
+                self.rounds.wanted().await;
+                let pause = pace.wait(Instant::now());
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                self.rounds.hold(self.read(prove(), clock)).await;
             }
-            self.rounds.hold(self.read(prove(), clock)).await;
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = begin => {}
         }
     }
 

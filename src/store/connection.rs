@@ -54,6 +54,9 @@ impl Endpoint {
 #[derive(Debug, Clone)]
 pub struct Store {
     pub(super) client: Client,
+    /// The same connection for requests that are sent once per call: writes, since whoever writes knows better than the SDK what
+    /// a repeat means, and reads that a call waits for.
+    pub(super) once: Client,
     pub(super) control_table: String,
     pub(super) evidence_table: String,
 }
@@ -98,17 +101,14 @@ impl Store {
         let config = aws_sdk_dynamodb::config::Builder::from(&loader.load().await)
             .interceptor(CountRequests(requests))
             .build();
+        let once = config.to_builder().retry_config(RetryConfig::disabled());
         Self {
+            once: Client::from_conf(once.build()),
             client: Client::from_conf(config),
             control_table: endpoint.control_table.clone(),
             evidence_table: endpoint.evidence_table.clone(),
         }
     }
-}
-
-/// A write is tried once per call: whoever writes knows better than the SDK what a repeat means.
-pub(super) fn single_attempt() -> aws_sdk_dynamodb::config::Builder {
-    aws_sdk_dynamodb::config::Builder::new().retry_config(RetryConfig::disabled())
 }
 
 /// Counts what goes over the wire, attempts included, so that tests and operators see what a decision costs the store.

@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 pub use calls::{Calls, MINUTES, SlotCalls};
 pub use peers::{Peer, Peers, Presence};
 
+use super::Store;
 use super::error::StoreError;
 use super::item::{
     BadAttribute, Item, PARTITION_KEY, SORT_KEY, get_number, get_text, key, number, parse, text,
 };
 use super::table::EXPIRES_AT;
-use super::{Store, connection};
 use crate::domain::ids::Sequence;
 
 /// How often a replica writes its heartbeat.
@@ -118,7 +118,7 @@ impl Store {
     /// The store does not answer or refuses.
     pub async fn beat(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
         let put = self
-            .client
+            .once
             .put_item()
             .table_name(&self.evidence_table)
             .set_item(Some(heartbeat.to_item()))
@@ -126,8 +126,6 @@ impl Store {
             .expression_attribute_names("#pk", PARTITION_KEY)
             .expression_attribute_names("#beat", "beat")
             .expression_attribute_values(":beat", number(heartbeat.beat))
-            .customize()
-            .config_override(connection::single_attempt())
             .send()
             .await;
         match put.map_err(|error| StoreError::from_sdk("PutItem", error)) {

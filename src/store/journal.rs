@@ -6,18 +6,15 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::config::http::HttpResponse;
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
-use aws_sdk_dynamodb::operation::get_item::{GetItemError, GetItemOutput};
+use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rand::RngExt;
 use tokio::time::Instant;
 
+use super::Store;
 use super::error::StoreError;
 use super::item::{Item, PARTITION_KEY, SORT_KEY, key};
 use super::record::{Bridge, Draft, Entry, JOURNAL, Position, Record, sort_key};
-use super::{Store, connection};
 use crate::domain::ids::Sequence;
 
 /// Pause before a put is repeated: at first up to this, then up to twice as long each time, drawn anew (full jitter).
@@ -122,14 +119,12 @@ impl Store {
     }
 
     async fn put_new(&self, item: &Item) -> Result<(), StoreError> {
-        self.client
+        self.once
             .put_item()
             .table_name(&self.control_table)
             .set_item(Some(item.clone()))
             .condition_expression("attribute_not_exists(#pk)")
             .expression_attribute_names("#pk", PARTITION_KEY)
-            .customize()
-            .config_override(connection::single_attempt())
             .send()
             .await
             .map(|_| ())
@@ -162,7 +157,7 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        read_entry(self.get_entry(sequence).send().await)
+        self.read_entry(&self.client, sequence).await
     }
 
     /// As [`Store::entry`], without a second attempt: for readers who would rather do without than wait.
@@ -170,21 +165,23 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn entry_once(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        let once = self.get_entry(sequence).customize();
-        read_entry(
-            once.config_override(connection::single_attempt())
-                .send()
-                .await,
-        )
+        self.read_entry(&self.once, sequence).await
     }
 
-    fn get_entry(&self, sequence: Sequence) -> GetItemFluentBuilder {
-        let key = key(JOURNAL, &sort_key(sequence));
-        self.client
+    async fn read_entry(
+        &self,
+        client: &Client,
+        sequence: Sequence,
+    ) -> Result<Option<Entry>, StoreError> {
+        let answer = client
             .get_item()
             .table_name(&self.control_table)
             .consistent_read(true)
-            .set_key(Some(key))
+            .set_key(Some(key(JOURNAL, &sort_key(sequence))))
+            .send()
+            .await
+            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
+        Ok(answer.item().and_then(Entry::from_item))
     }
 
     /// Entries from `first` on, in order: all of them, or at least `at_most` if there are more.
@@ -229,11 +226,4 @@ impl Store {
         }
         Ok(items)
     }
-}
-
-fn read_entry(
-    answer: Result<GetItemOutput, SdkError<GetItemError, HttpResponse>>,
-) -> Result<Option<Entry>, StoreError> {
-    let answer = answer.map_err(|error| StoreError::from_sdk("GetItem", error))?;
-    Ok(answer.item().and_then(Entry::from_item))
 }

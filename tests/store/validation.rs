@@ -2,8 +2,9 @@
 //!
 //! Time stands still unless a test moves it, and nobody polls unless a test does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use traffic_cop::domain::ids::Sequence;
 use traffic_cop::replica::JournalFault;
@@ -14,6 +15,7 @@ use crate::support::{Ask, Call, Caller, Fault, FaultProxy, Process, World};
 
 cases![
     a_validated_answer_costs_one_read,
+    reads_of_a_busy_replica_are_as_many_as_its_polls_and_round_trips_allow,
     a_validated_answer_holds_what_another_process_has_just_committed,
     a_journal_that_nobody_has_read_lately_is_read_before_it_proves_anything,
     a_store_that_keeps_silent_is_waited_for_once,
@@ -107,6 +109,42 @@ async fn a_validated_answer_costs_one_read(world: &mut World) {
         assert_eq!(proving.reads(), (before.0 + 1, before.1));
     }
     assert_eq!(proving.outcomes("validated"), 3);
+}
+
+/// The formula: at most 7 a second, and one for each call that wants a proof or as many as fit one after the other into the time,
+/// whichever is less.
+async fn reads_of_a_busy_replica_are_as_many_as_its_polls_and_round_trips_allow(world: &mut World) {
+    const ROUND_TRIP: Duration = Duration::from_millis(20);
+    const CALLERS: usize = 16;
+    const CALLS: usize = 20;
+    let proving = Proving::within(world, AMPLE).await;
+    let slow = Fault::ReplyLate(ROUND_TRIP);
+    proving.proxy.fail(Ask::Entry, slow, usize::MAX);
+    let began = Instant::now();
+    let reads_before = proving.process.metrics.store_requests.reads();
+    let entries_before = proving.proxy.count(Ask::Entry);
+    let _tasks = proving.process.runs_among_others();
+    let callers = (0..CALLERS).map(|_| async {
+        for _ in 0..CALLS {
+            assert!(proving.asks_afresh().await.is_validated());
+        }
+    });
+    join_all(callers).await;
+    let entries = proving.proxy.count(Ask::Entry) - entries_before;
+    let others = proving.process.metrics.store_requests.reads() - reads_before - entries as u64;
+    let seconds = began.elapsed().as_secs_f64();
+    let one_after_the_other = seconds / ROUND_TRIP.as_secs_f64();
+    let most = one_after_the_other.min((CALLERS * CALLS) as f64);
+    // What a process reads once when it starts comes on top.
+    assert!(entries as f64 <= most + 1.0, "{entries} in {seconds} s");
+    assert!(
+        others as f64 <= 7.0 * seconds + 3.0,
+        "{others} in {seconds} s"
+    );
+    assert!(
+        entries >= CALLS,
+        "each call has a round that began after it"
+    );
 }
 
 async fn a_validated_answer_holds_what_another_process_has_just_committed(world: &mut World) {

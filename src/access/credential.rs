@@ -24,19 +24,20 @@ pub(super) enum Credential<'a> {
 impl<'a> Credential<'a> {
     /// The one credential in `headers`. Of two, neither counts: which of them was meant is not ours to guess.
     pub(super) fn of(headers: &'a HeaderMap) -> Result<Self, Unauthenticated> {
-        let mut authorizations = headers.get_all(AUTHORIZATION).iter();
-        let Some(authorization) = authorizations.next() else {
-            let mut keys = headers.get_all(X_API_KEY).iter();
-            return match (keys.next(), keys.next()) {
-                (None, _) => Ok(Self::Absent),
-                (Some(key), None) => Ok(Self::Text(key.as_bytes())),
-                (Some(_), Some(_)) => Err(Unauthenticated::Several),
-            };
+        // A request has few fields: to compare all their names costs less than to look two up.
+        let mut presented = headers
+            .iter()
+            .filter(|(name, _)| matches!(**name, AUTHORIZATION) || **name == X_API_KEY);
+        let Some((name, value)) = presented.next() else {
+            return Ok(Self::Absent);
         };
-        if authorizations.next().is_some() || headers.contains_key(X_API_KEY) {
+        if presented.next().is_some() {
             return Err(Unauthenticated::Several);
         }
-        let value = authorization.as_bytes();
+        let value = value.as_bytes();
+        if *name == X_API_KEY {
+            return Ok(Self::Text(value));
+        }
         if let Some(text) = after_scheme(BEARER, value) {
             Ok(Self::Text(text))
         } else if let Some(pair) = after_scheme(BASIC, value) {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use moka::sync::Cache;
 
@@ -26,9 +27,19 @@ pub struct AccessTable {
     access: Access,
     texts: HashMap<TokenHash, Entry>,
     /// By the text itself.
-    verified: Cache<Box<[u8]>, Entry>,
+    verified: Verified,
     /// By the encoded pair of HTTP Basic.
-    verified_pairs: Cache<Box<[u8]>, Entry>,
+    verified_pairs: Verified,
+}
+
+/// Credentials that were verified. Nobody but those who hold one puts anything into it, so its hash need not withstand
+/// collisions that are sought.
+type Verified = Cache<Box<[u8]>, Entry, RandomState>;
+
+fn nothing_verified() -> Verified {
+    Cache::builder()
+        .max_capacity(REMEMBERED)
+        .build_with_hasher(RandomState::default())
 }
 
 /// A client of OAuth that has proved to be one.
@@ -72,8 +83,8 @@ impl AccessTable {
         Self {
             texts: texts.collect(),
             access: access.clone(),
-            verified: Cache::new(REMEMBERED),
-            verified_pairs: Cache::new(REMEMBERED),
+            verified: nothing_verified(),
+            verified_pairs: nothing_verified(),
         }
     }
 

@@ -5,16 +5,19 @@ mod strict;
 use std::error::Error;
 use std::fmt;
 
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Body as _;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use strict::Strict;
 
+use super::head::fields;
 use super::listener::BodyFault;
 use super::problem::{Kind, Problem};
 use crate::domain::ids::Reason;
@@ -30,14 +33,34 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
             "send the header `Content-Type: application/json`",
         ));
     }
-    to_bytes(body, limit)
+    collect(body, limit)
         .await
-        .map_err(|error| incomplete(&error, limit))
+        .map_err(|error| incomplete(&*error, limit))
+}
+
+/// All of a body. Nearly every one comes in one piece, which is not copied.
+async fn collect(mut body: Body, limit: usize) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+    let mut first = Bytes::new();
+    while first.is_empty()
+        && let Some(frame) = Limited::new(&mut body, limit).frame().await
+    {
+        first = frame?.into_data().unwrap_or_default();
+    }
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let rest = Limited::new(body, limit - first.len()).collect().await?;
+    let rest = rest.to_bytes();
+    Ok(if rest.is_empty() {
+        first
+    } else {
+        [first, rest].concat().into()
+    })
 }
 
 /// What to tell of a body that did not come whole.
-fn incomplete(error: &axum::Error, limit: usize) -> Problem {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
+fn incomplete(error: &(dyn Error + 'static), limit: usize) -> Problem {
+    let mut next = Some(error);
     while let Some(cause) = next {
         next = cause.source();
         if cause.is::<http_body_util::LengthLimitError>() {
@@ -54,10 +77,13 @@ fn incomplete(error: &axum::Error, limit: usize) -> Problem {
 
 /// Whether the body is labelled as JSON, parameters aside.
 fn is_json(headers: &HeaderMap) -> bool {
-    let mut labels = headers.get_all(CONTENT_TYPE).iter();
+    let mut labels = fields(headers, CONTENT_TYPE);
     let (Some(value), None) = (labels.next(), labels.next()) else {
         return false;
     };
+    if value == "application/json" {
+        return true;
+    }
     let Ok(value) = value.to_str() else {
         return false;
     };

@@ -4,7 +4,7 @@
 //! refused. What hyper's parser refuses by itself never gets here (`listener/refusal.rs`).
 
 use http::header::HOST;
-use http::{Request, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Uri, Version};
 
 use super::RequestLimits;
 use super::problem::{Kind, Problem};
@@ -48,8 +48,14 @@ fn length(uri: &Uri) -> usize {
     authority + target
 }
 
+/// The fields with this name. A request has few, and to compare all their names costs less than to look one up.
+pub(super) fn fields(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &HeaderValue> {
+    let named = headers.iter().filter(move |(other, _)| **other == name);
+    named.map(|(_, value)| value)
+}
+
 fn has_one_host<B>(request: &Request<B>) -> bool {
-    let mut hosts = request.headers().get_all(HOST).iter();
+    let mut hosts = fields(request.headers(), HOST);
     match (hosts.next(), hosts.next()) {
         (Some(host), None) => is_host(host.as_bytes()),
         (Some(_), Some(_)) => false,

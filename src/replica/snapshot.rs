@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use super::follower::Follower;
 use super::tracked::Tracked;
 use crate::access::AccessTable;
@@ -48,8 +50,8 @@ impl Source {
 pub struct Snapshot {
     /// The last journal entry in it.
     pub sequence: Sequence,
-    /// The environments that exist.
-    pub environments: HashMap<EnvironmentName, Arc<Served>>,
+    /// The environments that exist. Operators name them, so their hash need not withstand collisions that are sought.
+    pub environments: HashMap<EnvironmentName, Arc<Served>, RandomState>,
     /// The tokens.
     pub access: Arc<AccessTable>,
     /// Where it is from: the journal, or a file.

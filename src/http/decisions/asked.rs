@@ -42,7 +42,8 @@ pub(super) async fn answer(
     render: impl FnOnce(&Asked<'_>) -> Vec<u8>,
 ) -> Result<Vec<u8>, Problem> {
     let (head, body) = request.into_parts();
-    let name = environment_name(&head.uri, resource);
+    // No environment has a name that breaks the grammar, so it need not be checked again.
+    let name = name_in(&head.uri, resource).unwrap_or_default();
     require(listener, &head.headers, Scope::Decide, name)?;
     let interface = asked_interface(&head.uri)?;
     let body = body::read(&head.headers, body, listener.limits.decision_body_bytes).await?;
@@ -99,33 +100,34 @@ pub(super) fn require(
 /// Whether the caller wants no answer from before its request: `Cache-Control: no-cache` or `max-age=0`, or the older
 /// `Pragma: no-cache` (RFC 9111, sections 5.2.1 and 5.4). The exported data action does.
 fn asks_for_validation(headers: &HeaderMap) -> bool {
-    let has = |header, wanted: &[&str]| {
-        headers
-            .get_all(header)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|directive| {
-                wanted
-                    .iter()
-                    .any(|wanted| directive.trim().eq_ignore_ascii_case(wanted))
-            })
-    };
-    has(CACHE_CONTROL, &["no-cache", "max-age=0"]) || has(PRAGMA, &["no-cache"])
+    headers.iter().any(|(name, value)| {
+        let wanted: &[&str] = match *name {
+            CACHE_CONTROL => &["no-cache", "max-age=0"],
+            PRAGMA => &["no-cache"],
+            _ => return false,
+        };
+        let mut directives = value.to_str().unwrap_or_default().split(',');
+        directives.any(|directive| {
+            let mut wanted = wanted.iter();
+            wanted.any(|wanted| directive.trim().eq_ignore_ascii_case(wanted))
+        })
+    })
 }
 
 /// The environment's name in a path that ends with `resource`; empty in any other path, and where no environment can have such
 /// a name.
 pub(super) fn environment_name<'a>(uri: &'a Uri, resource: &str) -> &'a str {
-    let name = uri.path().strip_prefix("/v1/environments/");
-    let name = name
-        .and_then(|rest| rest.strip_suffix(resource))
-        .unwrap_or_default();
+    let name = name_in(uri, resource).unwrap_or_default();
     if EnvironmentName::is_valid(name) {
         name
     } else {
         ""
     }
+}
+
+fn name_in<'a>(uri: &'a Uri, resource: &str) -> Option<&'a str> {
+    let rest = uri.path().strip_prefix("/v1/environments/")?;
+    rest.strip_suffix(resource)
 }
 
 /// The number that the query asks for.

@@ -40,6 +40,12 @@ pub(crate) fn check(body: &[u8]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether `body` says that it was proved to hold every change acknowledged before it was asked for.
+pub(crate) fn is_proved(body: &[u8]) -> bool {
+    const PROVED: &[u8] = br#""Source":"validated""#;
+    body.windows(PROVED.len()).any(|part| part == PROVED)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

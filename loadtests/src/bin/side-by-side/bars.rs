@@ -23,6 +23,12 @@ pub(crate) const CPU: Limit = Limit::AtMost(0.95);
 /// Requests per second on one core.
 pub(crate) const THROUGHPUT: Limit = Limit::AtLeast(1.05);
 
+/// CPU time per validated decision by that of a plain one, at 5,000 calls a second each.
+pub(crate) const VALIDATED_CPU: Limit = Limit::AtMost(1.2);
+
+/// Share of the answers that are proved, of those that were asked to be.
+pub(crate) const PROVED: Limit = Limit::AtLeast(0.99);
+
 impl Limit {
     fn holds(self, ratio: f64) -> bool {
         match self {

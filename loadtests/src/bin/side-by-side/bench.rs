@@ -7,12 +7,15 @@ use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::cores::Cores;
-use crate::generator::{Generator, Target};
-use crate::server::{Server, Subject};
+use crate::generator::{Generator, Load, Pace, Spell, Target};
+use crate::server::Server;
 use crate::statistics::Latency;
+use crate::throughput::Side;
 
 /// One slice of load; then the server answers what is still under way and is paused.
 pub(crate) const SLICE: Duration = Duration::from_millis(50);
+/// The same of load at a fixed rate, which takes longer to become steady.
+const OPEN_SLICE: Duration = Duration::from_millis(250);
 
 /// What one server did in one pair.
 #[derive(Debug, Serialize)]
@@ -27,6 +30,8 @@ pub(crate) struct Run {
     pub(crate) cpu_us_per_request: f64,
     /// From sending a request to having its answer.
     pub(crate) latency: Latency,
+    /// Share of the answers that were proved.
+    pub(crate) proved: f64,
     /// Share of its core that the server used.
     pub(crate) server_busy: f64,
     /// Share of its core that the load generator used.
@@ -38,6 +43,7 @@ pub(crate) struct Bench {
     name: &'static str,
     server: Server,
     generator: Generator,
+    slice: Duration,
     sums: Sums,
 }
 
@@ -47,22 +53,21 @@ struct Sums {
     wall: Duration,
     server_cpu: Duration,
     generator_cpu: Duration,
-    latencies_ns: Vec<u32>,
+    spell: Spell,
 }
 
 impl Bench {
-    /// Starts `subject`, keeps it busy for `warm_up` and pauses it.
+    /// Starts a server, keeps it under load for `warm_up` and pauses it.
     pub(crate) async fn set_up(
-        subject: &Subject,
+        Side { subject, load }: &Side,
         cores: Cores,
-        connections: u64,
         warm_up: Duration,
     ) -> anyhow::Result<Self> {
         let server = subject.start(cores, &[]).await.context(subject.name)?;
         let target = Target {
             address: server.address,
             token: server.token.clone(),
-            connections,
+            load: *load,
         };
         let mut generator = Generator::connect(&target).await.context(subject.name)?;
         generator.run_for(warm_up).await.context(subject.name)?;
@@ -71,6 +76,7 @@ impl Bench {
             name: subject.name,
             server,
             generator,
+            slice: slice_of(*load),
             sums: Sums::default(),
         })
     }
@@ -80,12 +86,17 @@ impl Bench {
         let (began, server_cpu, generator_cpu) =
             (Instant::now(), self.server.cpu_time()?, own_cpu_time()?);
         self.server.resume()?;
-        let latencies_ns = self.generator.run_for(SLICE).await.context(self.name)?;
+        let spell = self
+            .generator
+            .run_for(self.slice)
+            .await
+            .context(self.name)?;
         self.server.pause()?;
         self.sums.wall += began.elapsed();
         self.sums.server_cpu += self.server.cpu_time()? - server_cpu;
         self.sums.generator_cpu += own_cpu_time()? - generator_cpu;
-        self.sums.latencies_ns.extend(latencies_ns);
+        self.sums.spell.proved += spell.proved;
+        self.sums.spell.latencies_ns.extend(spell.latencies_ns);
         Ok(())
     }
 
@@ -103,7 +114,10 @@ impl Bench {
             wall,
             server_cpu,
             generator_cpu,
-            latencies_ns,
+            spell: Spell {
+                latencies_ns,
+                proved,
+            },
         } = self.sums;
         let requests = latencies_ns.len();
         Ok(Run {
@@ -112,9 +126,17 @@ impl Bench {
             requests_per_second: requests as f64 / wall.as_secs_f64(),
             cpu_us_per_request: server_cpu.as_secs_f64() * 1e6 / requests as f64,
             latency: Latency::of(latencies_ns),
+            proved: proved as f64 / requests as f64,
             server_busy: server_cpu.as_secs_f64() / wall.as_secs_f64(),
             generator_busy: generator_cpu.as_secs_f64() / wall.as_secs_f64(),
         })
+    }
+}
+
+fn slice_of(load: Load) -> Duration {
+    match load.pace {
+        Pace::Closed => SLICE,
+        Pace::Open(_) => OPEN_SLICE,
     }
 }
 

@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::bars::{self, Bar, Judged};
 use crate::cores::Cores;
-use crate::generator::{Generator, Target};
+use crate::generator::{Generator, Load, Target};
 use crate::server::Subject;
 use crate::statistics::Spread;
 
@@ -132,7 +132,7 @@ async fn profiled(
     let target = Target {
         address: server.address,
         token: server.token.clone(),
-        connections,
+        load: Load::closed(connections),
     };
     let began = Instant::now();
     Generator::connect(&target)

@@ -1,7 +1,7 @@
 //! Compares what a decision costs in traffic-cop and in a bare axum server that does nothing, on this machine, now.
 //!
-//! Reading order: `request`, `connection` and `generator` make the load; `server` and `traffic_cop` run what is measured;
-//! `throughput` (by way of `bench`) and `instructions` measure; `bars` judges.
+//! Reading order: `request`, `connection` and `generator` make the load; `server`, `store` and `traffic_cop` run what is
+//! measured; `throughput` (by way of `bench`), `validated` and `instructions` measure; `bars` judges.
 
 mod answer;
 mod bars;
@@ -13,8 +13,10 @@ mod instructions;
 mod request;
 mod server;
 mod statistics;
+mod store;
 mod throughput;
 mod traffic_cop;
+mod validated;
 
 use std::fs;
 use std::path::PathBuf;
@@ -78,12 +80,20 @@ struct Options {
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Instructions, then throughput.
+    /// Everything, in the order below.
     All,
-    /// Requests per second, CPU time per request, latency.
-    Throughput,
     /// User instructions per request; needs valgrind.
     Instructions,
+    /// Requests per second, CPU time per request, latency.
+    Throughput,
+    /// What a proof of each answer adds.
+    Validated,
+}
+
+impl What {
+    fn includes(self, part: Self) -> bool {
+        self == Self::All || self == part
+    }
 }
 
 /// All that was measured; what was not is null.
@@ -91,12 +101,15 @@ enum What {
 struct Report {
     instructions: Option<instructions::Report>,
     throughput: Option<throughput::Report>,
+    validated: Option<validated::Report>,
 }
 
 impl Report {
     fn bars(&self) -> impl Iterator<Item = &Bar> {
         let instructions = self.instructions.iter().flat_map(|report| &report.bars);
-        instructions.chain(self.throughput.iter().flat_map(|report| &report.bars))
+        let throughput = self.throughput.iter().flat_map(|report| &report.bars);
+        let validated = self.validated.iter().flat_map(|report| &report.bars);
+        instructions.chain(throughput).chain(validated)
     }
 }
 
@@ -152,8 +165,14 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
     let mut report = Report {
         instructions: None,
         throughput: None,
+        validated: None,
     };
-    if options.what != What::Throughput {
+    let plan = throughput::Plan {
+        pairs: options.pairs,
+        warm_up: Duration::from_secs(options.warm_up_seconds),
+        duration: Duration::from_secs(options.seconds),
+    };
+    if options.what.includes(What::Instructions) {
         let plan = instructions::Plan {
             repeats: options.repeats,
             low: options.low_requests,
@@ -164,15 +183,19 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
         report.instructions =
             Some(instructions::compare(&reference, &candidate, cores, &plan, judged).await?);
     }
-    if options.what != What::Instructions {
-        let plan = throughput::Plan {
-            pairs: options.pairs,
-            warm_up: Duration::from_secs(options.warm_up_seconds),
-            duration: Duration::from_secs(options.seconds),
-            connections: options.connections,
-        };
-        report.throughput =
-            Some(throughput::compare(&reference, &candidate, cores, plan, judged).await?);
+    if options.what.includes(What::Throughput) {
+        let compared = throughput::compare(
+            &reference,
+            &candidate,
+            cores,
+            plan,
+            options.connections,
+            judged,
+        );
+        report.throughput = Some(compared.await?);
+    }
+    if options.what.includes(What::Validated) && !options.against_itself {
+        report.validated = Some(validated::compare(&candidate, cores, plan).await?);
     }
     Ok(report)
 }

@@ -17,6 +17,15 @@ const ID_OFFSET: usize = r#"{"Conversation_ID":""#.len();
 /// Length of a UUID's text.
 const ID_LENGTH: usize = 36;
 
+/// How fresh an answer has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    /// What the replica knows will do.
+    Any,
+    /// It must be proved to hold every change acknowledged before: `Cache-Control: no-cache`, as Genesys sends it.
+    Proved,
+}
+
 /// One connection's request, as bytes ready to send.
 pub(crate) struct Request {
     bytes: Vec<u8>,
@@ -27,12 +36,21 @@ pub(crate) struct Request {
 impl Request {
     /// A request to `host`, authenticated if there is a `token`. Equal seeds give equal conversation ids, so that every
     /// run asks for the same callers; different connections need different seeds.
-    pub(crate) fn new(host: SocketAddr, token: Option<&str>, seed: u64) -> Self {
+    pub(crate) fn new(
+        host: SocketAddr,
+        token: Option<&str>,
+        freshness: Freshness,
+        seed: u64,
+    ) -> Self {
         let authorization = token
             .map(|token| format!("authorization: Bearer {token}\r\n"))
             .unwrap_or_default();
+        let cache_control = match freshness {
+            Freshness::Any => "",
+            Freshness::Proved => "cache-control: no-cache\r\n",
+        };
         let head = format!(
-            "POST /v1/environments/{ENVIRONMENT}/decisions HTTP/1.1\r\nhost: {host}\r\n{authorization}\
+            "POST /v1/environments/{ENVIRONMENT}/decisions HTTP/1.1\r\nhost: {host}\r\n{authorization}{cache_control}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
             BODY.len()
         );
@@ -103,7 +121,8 @@ mod tests {
 
     #[test]
     fn every_request_has_its_own_conversation_id() {
-        let mut request = Request::new(([127, 0, 0, 1], 80).into(), Some("tc_x"), 1);
+        let mut request =
+            Request::new(([127, 0, 0, 1], 80).into(), Some("tc_x"), Freshness::Any, 1);
         let first = request.next_bytes().to_vec();
         assert_ne!(first, request.next_bytes());
     }

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::connection::Connection;
 use crate::cores::{Cores, pin_this_thread};
+use crate::store::Store;
 use crate::traffic_cop;
 
 /// How long a server may take to get ready or to stop; ample, for one that runs under Valgrind.
@@ -50,7 +51,8 @@ pub(crate) struct Server {
     pub(crate) token: Option<String>,
     child: Child,
     log: PathBuf,
-    _directory: TempDir,
+    store: Option<Store>,
+    directory: Option<TempDir>,
 }
 
 impl Subject {
@@ -66,38 +68,67 @@ impl Subject {
             self.binary.display()
         );
         let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
-        let (address, admin) = (free_address()?, free_address()?);
-        let plain = match self.kind {
+        match self.kind {
             Kind::BareAxum => {
+                let address = free_address()?;
                 let mut command = Command::new(&self.binary);
                 command.arg(address.to_string());
-                command
+                let mut server = Server::spawn(address, command, wrapper, cores, directory)?;
+                server.ready(None).await?;
+                Ok(server)
             }
-            Kind::TrafficCop => traffic_cop::serve(&self.binary, directory.path(), address, admin),
-        };
-        let log = directory.path().join("server.log");
-        let child = spawn_on(cores, wrapped(plain, wrapper), &log)?;
-        let mut server = Server {
-            address,
-            token: None,
-            child,
-            log,
-            _directory: directory,
-        };
-        match self.kind {
-            Kind::BareAxum => server.ready(None).await?,
-            Kind::TrafficCop => {
-                server.ready(Some(traffic_cop::READY_PATH)).await?;
-                let directory = server._directory.path();
-                traffic_cop::set_weight(&self.binary, directory, admin)?;
-                server.token = Some(traffic_cop::token(&self.binary, directory, admin)?);
-            }
+            Kind::TrafficCop => self.start_traffic_cop(cores, wrapper, directory).await,
         }
+    }
+
+    /// Starts the service on a store of its own, in which the sample environment has its weight and there is a token.
+    async fn start_traffic_cop(
+        &self,
+        cores: Cores,
+        wrapper: &[String],
+        directory: TempDir,
+    ) -> anyhow::Result<Server> {
+        let (own, stored) = (directory.path().join("own"), directory.path().join("store"));
+        let (address, admin) = (free_address()?, free_address()?);
+        let ready = Some(traffic_cop::READY_PATH);
+        let embedded = traffic_cop::serve(&self.binary, &stored, address, admin);
+        let mut first = Server::spawn(address, embedded, &[], cores, directory)?;
+        first.ready(ready).await?;
+        traffic_cop::set_weight(&self.binary, &stored, admin)?;
+        let token = traffic_cop::token(&self.binary, &stored, admin)?;
+        let directory = first.stop().await?;
+
+        let store = Store::start(&self.binary, &stored, free_address()?)?;
+        let mut command = traffic_cop::serve(&self.binary, &own, address, admin);
+        command.arg("--endpoint-url").arg(store.url());
+        let mut server = Server::spawn(address, command, wrapper, cores, directory)?;
+        server.token = Some(token);
+        server.store = Some(store);
+        server.ready(ready).await?;
         Ok(server)
     }
 }
 
 impl Server {
+    fn spawn(
+        address: SocketAddr,
+        plain: Command,
+        wrapper: &[String],
+        cores: Cores,
+        directory: TempDir,
+    ) -> anyhow::Result<Self> {
+        let log = directory.path().join("server.log");
+        let child = spawn_on(cores, wrapped(plain, wrapper), &log)?;
+        Ok(Self {
+            address,
+            token: None,
+            child,
+            log,
+            store: None,
+            directory: Some(directory),
+        })
+    }
+
     /// CPU time that all of its threads have used, those that have ended included.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let clock =
@@ -118,11 +149,11 @@ impl Server {
         kill(self.pid(), Signal::SIGCONT).context("cannot resume the server")
     }
 
-    /// Asks it to end and waits until it has.
+    /// Asks it to end and waits until it has. Gives its directory back.
     ///
     /// # Errors
     /// If it does not end in time or says it failed.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub(crate) async fn stop(mut self) -> anyhow::Result<TempDir> {
         self.resume()?;
         kill(self.pid(), Signal::SIGTERM).context("cannot send SIGTERM to the server")?;
         let deadline = Instant::now() + PATIENCE;
@@ -133,7 +164,7 @@ impl Server {
                     "the server ended with {status}:\n{}",
                     self.log_end()
                 );
-                return Ok(());
+                return self.directory.take().context("the directory of a server");
             }
             ensure!(
                 Instant::now() < deadline,

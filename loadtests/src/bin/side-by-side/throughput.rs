@@ -12,6 +12,7 @@ use serde::Serialize;
 use crate::bars::{self, Bar, Judged};
 use crate::bench::{Bench, Run, SLICE};
 use crate::cores::Cores;
+use crate::generator::Load;
 use crate::server::Subject;
 use crate::statistics::{Latency, Spread};
 
@@ -27,8 +28,15 @@ pub(crate) struct Plan {
     pub(crate) warm_up: Duration,
     /// Measured load on each server of a pair, in all.
     pub(crate) duration: Duration,
-    /// Connections that ask at the same time.
-    pub(crate) connections: u64,
+}
+
+/// One side of a comparison.
+#[derive(Debug, Clone)]
+pub(crate) struct Side {
+    /// Who is asked.
+    pub(crate) subject: Subject,
+    /// What, and how often.
+    pub(crate) load: Load,
 }
 
 /// All measurements.
@@ -41,23 +49,59 @@ pub(crate) struct Report {
 
 /// Both servers in the same stretch of time.
 #[derive(Debug, Serialize)]
-struct Pair {
-    reference: Run,
-    candidate: Run,
+pub(crate) struct Pair {
+    /// What is compared with.
+    pub(crate) reference: Run,
+    /// What is judged.
+    pub(crate) candidate: Run,
 }
 
-/// Measures pair by pair and prints a row for each server, and then the medians.
+/// Measures how much both servers take.
 pub(crate) async fn compare(
     reference: &Subject,
     candidate: &Subject,
     cores: Cores,
     plan: Plan,
+    connections: u64,
     judged: Judged,
 ) -> anyhow::Result<Report> {
     println!(
-        "Throughput: {} connections, {:?} per server and pair in slices of {SLICE:?}, servers on core {}, load on core {}",
-        plan.connections, plan.duration, cores.server, cores.generator
+        "Throughput: {connections} connections in slices of {SLICE:?}, servers on core {}, load on core {}",
+        cores.server, cores.generator
     );
+    let [reference, candidate] = [reference, candidate].map(|subject| Side {
+        subject: subject.clone(),
+        load: Load::closed(connections),
+    });
+    let pairs = pairs(&reference, &candidate, cores, plan).await?;
+    let ratio = |figure: fn(&Run) -> f64| {
+        Spread::of(
+            pairs
+                .iter()
+                .map(|p| figure(&p.candidate) / figure(&p.reference)),
+        )
+    };
+    let cpu = ratio(|run| run.cpu_us_per_request);
+    let throughput = ratio(|run| run.requests_per_second);
+    let bars = [
+        Bar::new("CPU per request / bare axum", cpu, bars::CPU, judged),
+        Bar::new(
+            "throughput / bare axum",
+            throughput,
+            bars::THROUGHPUT,
+            judged,
+        ),
+    ];
+    Ok(Report { pairs, bars })
+}
+
+/// Measures pair by pair and prints a row for each server, and then the medians.
+pub(crate) async fn pairs(
+    reference: &Side,
+    candidate: &Side,
+    cores: Cores,
+    plan: Plan,
+) -> anyhow::Result<Vec<Pair>> {
     println!(
         "{:<18} {:>10} {:>8} {:>8} {:>8} {:>8} {:>9} {:>9} {:>7} {:>7}",
         "server",
@@ -92,36 +136,18 @@ pub(crate) async fn compare(
         pairs.push(pair);
     }
     print_medians(&pairs);
-    let ratio = |figure: fn(&Run) -> f64| {
-        Spread::of(
-            pairs
-                .iter()
-                .map(|p| figure(&p.candidate) / figure(&p.reference)),
-        )
-    };
-    let cpu = ratio(|run| run.cpu_us_per_request);
-    let throughput = ratio(|run| run.requests_per_second);
-    let bars = [
-        Bar::new("CPU per request / bare axum", cpu, bars::CPU, judged),
-        Bar::new(
-            "throughput / bare axum",
-            throughput,
-            bars::THROUGHPUT,
-            judged,
-        ),
-    ];
-    Ok(Report { pairs, bars })
+    Ok(pairs)
 }
 
 /// Sets both up, the `first` first, and gives each its slices.
 async fn measure(
-    first: &Subject,
-    second: &Subject,
+    first: &Side,
+    second: &Side,
     cores: Cores,
     plan: Plan,
 ) -> anyhow::Result<(Run, Run)> {
-    let mut first = Bench::set_up(first, cores, plan.connections, plan.warm_up).await?;
-    let mut second = Bench::set_up(second, cores, plan.connections, plan.warm_up).await?;
+    let mut first = Bench::set_up(first, cores, plan.warm_up).await?;
+    let mut second = Bench::set_up(second, cores, plan.warm_up).await?;
     while first.measured() < plan.duration {
         // Whoever comes second comes first the next time, so that a steady drift in speed favours neither.
         first.slice().await?;

@@ -30,6 +30,15 @@ pub(crate) fn serve(
     command
 }
 
+/// The store in `directory`, in a process of its own.
+pub(crate) fn serve_store(binary: &Path, directory: &Path, address: SocketAddr) -> Command {
+    let mut command = command(binary);
+    command.args(["store", "serve"]);
+    command.arg("--data-dir").arg(directory);
+    command.arg("--address").arg(address.to_string());
+    command
+}
+
 /// A token such as Genesys would hold, which may ask for decisions and nothing else. Sent with every request, so that
 /// authentication is part of what is measured.
 pub(crate) fn token(binary: &Path, directory: &Path, admin: SocketAddr) -> anyhow::Result<String> {

@@ -168,6 +168,21 @@ pub fn given<S: Stored>(wire: S::Wire, given: &Value) -> Result<S, FormatError> 
     Ok(state)
 }
 
+/// Where the record of the last operation is that a state remembers, of whatever aggregate: that of the state itself, unless a
+/// recovery has brought it back.
+#[must_use]
+pub fn last_operation(state: &[u8]) -> Option<Sequence> {
+    #[derive(Deserialize)]
+    struct Remembering {
+        operations: Vec<WireOperation>,
+    }
+    let state: Remembering = serde_json::from_slice(state).ok()?;
+    state
+        .operations
+        .last()
+        .map(|operation| Sequence(operation.sequence))
+}
+
 /// Whether a state of `aggregate` can be read; of one that only newer binaries know, nobody here can tell that it cannot.
 #[must_use]
 pub fn is_readable(aggregate: &AggregateKey, format: u32, state: &[u8]) -> bool {

@@ -190,12 +190,7 @@ impl Store {
                 );
             }
             let is_same = match self.entry(row.sequence).await? {
-                Some(Entry::Record(record)) => {
-                    record.change.aggregate == row.aggregate
-                        && record.change.revision == row.revision
-                        && row.state.as_deref() == Some(record.change.state.as_slice())
-                        && row.attributes == record.change.row
-                }
+                Some(Entry::Record(record)) => !row.is_damaged && row.is_of(&record),
                 Some(Entry::Bridge(_) | Entry::Unreadable(_)) | None => false,
             };
             if !is_same {

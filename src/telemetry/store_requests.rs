@@ -9,12 +9,12 @@ use prometheus_client::metrics::family::Family;
 pub enum StoreOperation {
     /// Reads one item.
     GetItem,
+    /// Reads several items.
+    BatchGetItem,
     /// Reads items of a partition, one page.
     Query,
     /// Writes one item.
     PutItem,
-    /// Changes one item.
-    UpdateItem,
     /// Writes several items.
     BatchWriteItem,
     /// Anything else, such as making tables.
@@ -25,9 +25,9 @@ impl StoreOperation {
     /// Every operation.
     pub const ALL: [Self; 6] = [
         Self::GetItem,
+        Self::BatchGetItem,
         Self::Query,
         Self::PutItem,
-        Self::UpdateItem,
         Self::BatchWriteItem,
         Self::Other,
     ];
@@ -46,9 +46,9 @@ impl StoreOperation {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::GetItem => "GetItem",
+            Self::BatchGetItem => "BatchGetItem",
             Self::Query => "Query",
             Self::PutItem => "PutItem",
-            Self::UpdateItem => "UpdateItem",
             Self::BatchWriteItem => "BatchWriteItem",
             Self::Other => "other",
         }

@@ -33,7 +33,7 @@ cases![
     an_item_that_is_no_entry_is_passed_over,
     a_row_shows_its_record_and_never_goes_back,
     a_barred_row_keeps_its_state_and_says_why,
-    a_row_changed_by_hand_loses_its_state_only,
+    a_row_changed_by_hand_is_read_from_its_record,
     a_deleted_aggregate_keeps_a_row_that_says_so,
     the_row_of_an_aggregate_unknown_here_is_kept_apart,
     no_record_can_pass_its_row_off_as_another_ones,
@@ -274,7 +274,7 @@ async fn a_barred_row_keeps_its_state_and_says_why(world: &mut World) {
     assert_eq!(row.state.as_deref(), Some(&b"healed"[..]));
 }
 
-async fn a_row_changed_by_hand_loses_its_state_only(world: &mut World) {
+async fn a_row_changed_by_hand_is_read_from_its_record(world: &mut World) {
     Chronicle::new(&world.store)
         .write("environment/A", b"1")
         .await;
@@ -285,8 +285,9 @@ async fn a_row_changed_by_hand_loses_its_state_only(world: &mut World) {
     );
     world.tables.put(item).await;
     let [row] = rows(world).await;
-    assert_eq!(row.state, None);
+    assert_eq!(row.state.as_deref(), Some(&b"1"[..]));
     assert_eq!(row.sequence, Sequence(1));
+    assert!(row.is_damaged);
 }
 
 async fn a_deleted_aggregate_keeps_a_row_that_says_so(world: &mut World) {

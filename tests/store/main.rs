@@ -27,6 +27,7 @@ mod model;
 mod repair;
 mod replica;
 mod rewind;
+mod rows;
 mod validation;
 mod verification;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         everywhere("model", model::CASES),
         everywhere("damage", damage::CASES),
         everywhere("damage_repair", repair::CASES),
+        everywhere("damage_rows", rows::CASES),
         everywhere("rewind", rewind::CASES),
         Suite {
             name: "replica",

@@ -373,7 +373,7 @@ fn ask(target: &str, body: &Value) -> Ask {
         (_, "heartbeat") => Ask::Heartbeat,
         ("BatchWriteItem", _) if body.to_string().contains("\"S\":\"outcomes/") => Ask::Outcomes,
         ("BatchWriteItem", _) => Ask::Exposures,
-        ("PutItem" | "UpdateItem", _) => Ask::Row,
+        ("PutItem", _) => Ask::Row,
         _ => Ask::Other,
     }
 }

@@ -23,7 +23,7 @@ use traffic_cop::replica::Replica;
 use traffic_cop::store::Store;
 use traffic_cop::store::connection::Endpoint;
 use traffic_cop::store::embedded::Embedded;
-use traffic_cop::store::format::{Document, Stored as _};
+use traffic_cop::store::format::{Document, NEWEST, Stored as _};
 use traffic_cop::store::record::{Draft, Entry, Position, Record};
 use traffic_cop::store::row::RowUpdate;
 use traffic_cop::telemetry::Metrics;
@@ -181,7 +181,7 @@ fn next_record(place: usize, previous: Option<&Record>) -> anyhow::Result<Draft>
     let Ok(Change::To(Some(environment))) = Environment::apply(None, &create, &context) else {
         bail!("an environment cannot be created");
     };
-    let (format, state) = Document::next(None, &Operations::default(), Some(&environment));
+    let (format, state) = Document::next(None, &Operations::default(), Some(&environment), NEWEST);
     Ok(Draft {
         aggregate: AggregateKey::Environment(format!("Environment_{place}").parse()?),
         revision: Revision(1),

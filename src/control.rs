@@ -23,7 +23,7 @@ use crate::replica::follower::{Follower, Tracks};
 use crate::replica::receipt::Receipt;
 use crate::replica::{CatchUpError, Replica};
 use crate::store::StoreError;
-use crate::store::format::{Document, Stored};
+use crate::store::format::{Document, Stored, WRITTEN};
 use crate::store::journal::CommitError;
 use crate::store::record::{Entry, Record};
 use crate::telemetry::{Metrics, WriteLabels};
@@ -245,6 +245,7 @@ impl Control {
                 others,
                 last_calls: None,
                 newer_unread: None,
+                format: WRITTEN.agreed(self.replica.readable_by_all()),
             }
         });
         // Caught up means loaded.

@@ -58,6 +58,8 @@ pub(super) struct Base<A> {
     pub(super) position: Position,
     pub(super) tracked: Tracked<A>,
     pub(super) others: usize,
+    /// The format to write.
+    pub(super) format: u32,
     /// Only for a command that asks for it.
     pub(super) last_calls: Option<LastCalls>,
     /// Only for a repair: see [`Condition::newer_unread`].
@@ -241,7 +243,7 @@ impl<'a, A: Stored> Attempt<'a, A> {
             sequence: base.position.next,
         });
         let state = next.state.as_ref();
-        let (format, bytes) = Document::next(next.before, &operations, state);
+        let (format, bytes) = Document::next(next.before, &operations, state, base.format);
         if bytes.len() > A::MAX_STATE_BYTES && !self.task.may_outgrow() {
             return Err(WriteError::TooLarge {
                 bytes: bytes.len(),

@@ -197,6 +197,13 @@ impl Replica {
         self.with_peers(|peers| peers.live(now).map(|beat| beat.sequence).max())
     }
 
+    /// The newest format that every live replica can read; `None` if none is known to be alive, as while heartbeats cannot be read.
+    #[must_use]
+    pub fn readable_by_all(&self) -> Option<u32> {
+        let now = self.clock.monotonic();
+        self.with_peers(|peers| peers.live(now).map(|beat| beat.newest_format).min())
+    }
+
     fn count_heartbeats(&self, outcome: &'static str) {
         self.metrics
             .heartbeats

@@ -27,6 +27,32 @@ use crate::store::item::Item;
 /// The newest format this binary writes and understands whole.
 pub const NEWEST: u32 = 1;
 
+/// The formats that a binary can write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Formats {
+    /// The one before the newest, unless that is the first: what whoever runs beside this binary can read.
+    pub oldest: u32,
+    /// The newest.
+    pub newest: u32,
+}
+
+/// Those that this binary can write.
+pub const WRITTEN: Formats = Formats {
+    oldest: NEWEST,
+    newest: NEWEST,
+};
+
+impl Formats {
+    /// The format to write while every live replica can read up to `readable`; the oldest where nobody can say, so that a fleet
+    /// changes over once the last of it can, and by itself.
+    #[must_use]
+    pub fn agreed(self, readable: Option<u32>) -> u32 {
+        readable.map_or(self.oldest, |readable| {
+            readable.clamp(self.oldest, self.newest)
+        })
+    }
+}
+
 /// A state that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FormatError {
@@ -124,19 +150,20 @@ impl<S: Stored> Document<S> {
         })
     }
 
-    /// The bytes of the state after this one, and the format to label them with: members unknown here go along with the
-    /// things they belong to.
+    /// The bytes of the state after this one, and the format to label them with, which is `agreed` among the live replicas or that
+    /// of the state before, whichever is newer: members unknown here go along with the things they belong to.
     #[must_use]
     pub fn next(
         previous: Option<&Self>,
         operations: &Operations,
         state: Option<&S>,
+        agreed: u32,
     ) -> (u32, Vec<u8>) {
         let mut next = known_members(operations, state);
-        let format = previous.map_or(NEWEST, |previous| {
+        let format = previous.map_or(agreed, |previous| {
             let known = known_members(&previous.operations, previous.state.as_ref());
             carry::unknown_members(&previous.raw, &known, &mut next);
-            previous.format.max(NEWEST)
+            previous.format.max(agreed)
         });
         (format, next.to_string().into_bytes())
     }

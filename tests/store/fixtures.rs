@@ -113,7 +113,7 @@ fn read<S: Stored + std::fmt::Debug>(
     assert_eq!(stored, fixture["state"]);
     let document = Document::<S>::read(change.format, &change.state).expect("a state");
     let state = document.state.as_ref();
-    let (format, written) = Document::next(Some(&document), &document.operations, state);
+    let (format, written) = Document::next(Some(&document), &document.operations, state, NEWEST);
     let written: Value = serde_json::from_slice(&written).expect("a state");
     assert!(format >= change.format);
     assert_eq!(
@@ -529,7 +529,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
         let mut operations =
             before.map_or_else(Operations::default, |document| document.operations.clone());
         operations.remember(operation);
-        let (format, bytes) = Document::next(before, &operations, state.as_ref());
+        let (format, bytes) = Document::next(before, &operations, state.as_ref(), NEWEST);
         let draft = Draft {
             aggregate: self.aggregate.clone(),
             revision,

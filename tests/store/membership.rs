@@ -10,6 +10,8 @@ use traffic_cop::domain::ids::Sequence;
 use traffic_cop::replica::last_good::{self, Files};
 use traffic_cop::replica::receipt::Status;
 use traffic_cop::replica::tasks;
+use traffic_cop::store::format::NEWEST;
+use traffic_cop::store::item::{number, text};
 use traffic_cop::telemetry::OutcomeLabels;
 
 use crate::support::engine::cases;
@@ -22,6 +24,7 @@ cases![
     a_change_is_acknowledged_at_once_but_not_before_the_file_holds_it,
     a_replica_that_stops_says_so,
     writes_that_wait_share_their_looks_at_the_heartbeats,
+    the_format_to_write_is_one_that_every_live_replica_can_read,
 ];
 
 const NAME: &str = "Main_IVR";
@@ -185,4 +188,34 @@ async fn writes_that_wait_share_their_looks_at_the_heartbeats(world: &mut World)
     );
     stop.cancel();
     looking.await.expect("an orderly end");
+}
+
+async fn the_format_to_write_is_one_that_every_live_replica_can_read(world: &mut World) {
+    let process = world.process().await;
+    let readable = || process.replica.readable_by_all();
+    assert_eq!(readable(), None, "nobody has been seen yet");
+    process.beat().await;
+    assert_eq!(readable(), Some(NEWEST));
+    let beat = async |replica: &str, beat: u64, format: u32| {
+        let mut other = world.tables.evidence("heartbeat").await;
+        let mut other = other.pop().expect("a heartbeat");
+        other.insert("sk".to_owned(), text(replica));
+        other.insert("beat".to_owned(), number(beat));
+        other.insert("newest_format".to_owned(), number(format.into()));
+        world.tables.put_evidence(other).await;
+        process.beat().await;
+    };
+    beat("newer", 1, NEWEST + 1).await;
+    assert_eq!(readable(), Some(NEWEST));
+    beat("older", 1, NEWEST - 1).await;
+    assert_eq!(readable(), Some(NEWEST - 1));
+    // It falls silent, and the others go on.
+    for second in 2..=9 {
+        world.clock.advance(Duration::from_secs(1));
+        beat("newer", second, NEWEST + 1).await;
+    }
+    assert_eq!(readable(), Some(NEWEST));
+    // Heartbeats that cannot be read grow old.
+    world.clock.advance(Duration::from_secs(7));
+    assert_eq!(readable(), None);
 }

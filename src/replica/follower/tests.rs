@@ -65,7 +65,7 @@ impl Journal {
             sequence: next,
         };
         operations.remember(operation);
-        let (format, bytes) = Document::next(document, &operations, state.as_ref());
+        let (format, bytes) = Document::next(document, &operations, state.as_ref(), NEWEST);
         Draft {
             aggregate,
             revision: tracked.revision.next(),

@@ -7,6 +7,7 @@ use crate::domain::ids::EnvironmentName;
 use crate::domain::operation::{Digest128, Operations};
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::{Aggregate as _, Change, Command, Context};
+use crate::store::format::NEWEST;
 use crate::store::record::{Draft, Entry};
 
 /// A follower of a journal with one environment, at its first revision, active in `active`.
@@ -36,7 +37,7 @@ pub(in crate::replica) fn follower(active: Slot) -> Follower {
     let Ok(Change::To(Some(environment))) = Environment::apply(None, &create, &context) else {
         panic!("created")
     };
-    let (format, state) = Document::next(None, &Operations::default(), Some(&environment));
+    let (format, state) = Document::next(None, &Operations::default(), Some(&environment), NEWEST);
     let draft = Draft {
         aggregate: "environment/Main_IVR".parse().unwrap(),
         revision: Revision(1),

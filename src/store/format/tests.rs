@@ -101,7 +101,7 @@ fn members_of_others() -> impl Strategy<Value = Value> {
 }
 
 fn written<S: Stored>(operations: &Operations, state: Option<&S>) -> Vec<u8> {
-    let (format, bytes) = Document::next(None, operations, state);
+    let (format, bytes) = Document::next(None, operations, state, NEWEST);
     assert_eq!(format, NEWEST);
     bytes
 }
@@ -202,7 +202,7 @@ proptest! {
         let document = Document::<Environment>::read(format, raw.to_string().as_bytes()).unwrap();
         prop_assert_eq!(document.state.as_ref(), Some(&before));
         let Ok(Change::To(after)) = reached.apply(&command) else { return Ok(()) };
-        let (next_format, bytes) = Document::next(Some(&document), &document.operations, after.as_ref());
+        let (next_format, bytes) = Document::next(Some(&document), &document.operations, after.as_ref(), NEWEST);
         prop_assert_eq!(next_format, format.max(NEWEST));
         let written: Value = serde_json::from_slice(&bytes).unwrap();
         prop_assert_eq!(&written["another"], &others[0]);
@@ -231,7 +231,7 @@ proptest! {
         let mut raw = example();
         raw["another"] = json!(number);
         let document = read(raw.to_string().as_bytes()).unwrap();
-        let (_, bytes) = Document::next(Some(&document), &document.operations, document.state.as_ref());
+        let (_, bytes) = Document::next(Some(&document), &document.operations, document.state.as_ref(), NEWEST);
         let written: Value = serde_json::from_slice(&bytes).unwrap();
         prop_assert_eq!(written["another"].to_string(), json!(number).to_string());
     }
@@ -253,7 +253,7 @@ proptest! {
         }
         if let Ok(document) = read(&bytes) && let Some(state) = document.state {
             prop_assert_eq!(state.inconsistency(), None);
-            let (format, bytes) = Document::next(None, &document.operations, Some(&state));
+            let (format, bytes) = Document::next(None, &document.operations, Some(&state), NEWEST);
             prop_assert_eq!(Document::read(format, &bytes).unwrap().state, Some(state));
         }
         let _ = Document::<Access>::read(NEWEST, &bytes);
@@ -278,7 +278,7 @@ proptest! {
         let before = document.state.clone().unwrap();
         let flow = crate::domain::command::Flow { id: "flow-new".parse().unwrap(), name: "New".parse().unwrap() };
         let after = applied(&before, &Rebind { slot, flow }.into());
-        let (_, bytes) = Document::next(Some(&document), &document.operations, Some(&after));
+        let (_, bytes) = Document::next(Some(&document), &document.operations, Some(&after), NEWEST);
         let written: Value = serde_json::from_slice(&bytes).unwrap();
         let flow = &written["environment"]["slots"][slot.as_str()]["flow"];
         prop_assert_eq!(flow, &json!({"id": "flow-new", "name": "New"}));
@@ -310,7 +310,8 @@ fn a_rollback_keeps_a_newer_format_and_all_it_says() {
     assert!(!document.is_understood());
     let before = document.state.clone().unwrap();
     let after = applied(&before, &Rollback { keep_calls: false }.into());
-    let (format, bytes) = Document::next(Some(&document), &document.operations, Some(&after));
+    let (format, bytes) =
+        Document::next(Some(&document), &document.operations, Some(&after), NEWEST);
     assert_eq!(format, 7);
     let mut expected = raw;
     expected["environment"]["weight_bps"] = json!(0);
@@ -403,4 +404,36 @@ fn states_that_contradict_themselves_are_refused() {
     let access = json!({"operations": [], "access": {"tokens": {"0011": token}}}).to_string();
     let error = Document::<Access>::read(NEWEST, access.as_bytes()).expect_err("a short hash");
     assert!(matches!(error, FormatError::Inconsistent(_)), "{error}");
+}
+
+#[test]
+fn a_newer_format_is_written_once_every_live_replica_can_read_it() {
+    let here = Formats {
+        oldest: 2,
+        newest: 3,
+    };
+    for (readable, agreed) in [
+        (None, 2),
+        (Some(1), 2),
+        (Some(2), 2),
+        (Some(3), 3),
+        (Some(9), 3),
+    ] {
+        assert_eq!(here.agreed(readable), agreed, "{readable:?}");
+    }
+}
+
+#[test]
+fn a_state_keeps_the_format_that_it_has_where_an_older_one_is_agreed() {
+    for (before, agreed, expected) in [(1, 1, 1), (1, 2, 2), (2, 1, 2)] {
+        let before = Document::<Environment>::read(before, example().to_string().as_bytes());
+        let before = before.unwrap();
+        let (format, _) = Document::next(
+            Some(&before),
+            &before.operations,
+            before.state.as_ref(),
+            agreed,
+        );
+        assert_eq!(format, expected);
+    }
 }

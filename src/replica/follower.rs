@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::tracked::{Good, Taken, Tracked};
+use super::tracked::{self, Good, Taken, Tracked};
 use crate::domain::Environment;
 use crate::domain::access::Access;
 use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
@@ -172,17 +172,18 @@ impl Follower {
                 found: entry.sequence(),
             });
         }
-        let follows = |previous| self.is_link_lost || previous == self.position.hash;
-        let is_trusted = match &entry {
-            Entry::Record(record) => record.is_intact && follows(record.previous_hash),
-            Entry::Bridge(bridge) => bridge.is_intact && follows(bridge.previous_hash),
-            Entry::Unreadable(_) => false,
-        };
-        Ok(self.step_on(entry, is_trusted))
+        Ok(self.step_on(entry))
     }
 
     /// Makes `entry` the last one followed.
-    fn step_on(&mut self, entry: Entry, is_trusted: bool) -> Followed {
+    fn step_on(&mut self, entry: Entry) -> Followed {
+        let follows = |previous| self.is_link_lost || previous == self.position.hash;
+        let is_trusted = entry.is_intact()
+            && match &entry {
+                Entry::Record(record) => follows(record.previous_hash),
+                Entry::Bridge(bridge) => follows(bridge.previous_hash),
+                Entry::Unreadable(_) => false,
+            };
         self.position = entry.position();
         self.last_row = None;
         self.is_recovering = is_trusted && entry.is_recovering();
@@ -219,19 +220,15 @@ impl Follower {
         }
         self.is_recovering = entry.is_recovering();
         if let Entry::Record(record) = entry {
-            let revision = match &record.change.aggregate {
+            let is_trusted = record.is_intact;
+            self.last_row = match &record.change.aggregate {
                 AggregateKey::Environment(name) => {
-                    self.environments.get(name).map(|known| known.revision)
+                    let known = self.environments.get(name);
+                    known.map(|known| known.row_update(record, is_trusted))
                 }
-                AggregateKey::Access => Some(self.access.revision),
-                AggregateKey::Other(_) => None,
+                AggregateKey::Access => Some(self.access.row_update(record, is_trusted)),
+                AggregateKey::Other(_) => Some(foreign_row_update(record, is_trusted)),
             };
-            self.last_row = Some(if record.is_intact {
-                RowUpdate::Finish(record)
-            } else {
-                let revision = revision.unwrap_or(record.change.revision);
-                RowUpdate::Bar { record, revision }
-            });
         }
     }
 
@@ -242,37 +239,44 @@ impl Follower {
         environments.fold(self.access.sequence, Sequence::max)
     }
 
-    /// Takes the last entry of a journal whose earlier ones are known from rows.
-    pub fn start_at(&mut self, head: Entry) -> Followed {
-        let is_trusted = match &head {
-            Entry::Record(record) => record.is_intact,
-            Entry::Bridge(bridge) => bridge.is_intact,
-            Entry::Unreadable(_) => false,
-        };
-        self.step_on(head, is_trusted)
+    /// Takes the last entry of a journal whose earlier ones are known from rows; `before` is the one before it.
+    pub fn start_at(&mut self, before: Option<&Entry>, head: Entry) -> Followed {
+        match before.filter(|before| before.position().next == head.sequence()) {
+            Some(before) => {
+                self.position = before.position();
+                self.is_link_lost = !before.is_intact();
+            }
+            // What it should follow is not there to be compared.
+            None => self.is_link_lost = head.sequence() != self.position.next,
+        }
+        self.step_on(head)
     }
 
     fn take(&mut self, record: Box<Record>, is_trusted: bool) -> Followed {
-        let (followed, revision) = match &record.change.aggregate {
+        let (followed, last_row) = match &record.change.aggregate {
+            // Its name cannot be believed either: nobody knows whose change it was.
+            AggregateKey::Environment(name)
+                if !is_trusted && !self.environments.contains_key(name) =>
+            {
+                return Followed::Unreadable;
+            }
             AggregateKey::Environment(name) => {
                 self.touched.insert(name.clone());
                 let tracked = self.environments.entry(name.clone()).or_default();
+                let taken = tracked.take(&record, is_trusted);
                 (
-                    Followed::Record(tracked.take(&record, is_trusted)),
-                    tracked.revision,
+                    Followed::Record(taken),
+                    tracked.row_update(record, is_trusted),
                 )
             }
-            AggregateKey::Access => (
-                Followed::Record(self.access.take(&record, is_trusted)),
-                self.access.revision,
-            ),
-            AggregateKey::Other(_) => (Followed::Foreign, record.change.revision),
+            AggregateKey::Access => {
+                let taken = self.access.take(&record, is_trusted);
+                let update = self.access.row_update(record, is_trusted);
+                (Followed::Record(taken), update)
+            }
+            AggregateKey::Other(_) => (Followed::Foreign, foreign_row_update(record, is_trusted)),
         };
-        self.last_row = Some(if is_trusted {
-            RowUpdate::Finish(record)
-        } else {
-            RowUpdate::Bar { record, revision }
-        });
+        self.last_row = Some(last_row);
         followed
     }
 
@@ -338,6 +342,18 @@ impl Follower {
             AggregateKey::Access => self.access = behind(Tracked::default(), row, fault),
             AggregateKey::Other(_) => {}
         }
+    }
+}
+
+/// What a record of an aggregate that only newer binaries know means for its row.
+fn foreign_row_update(record: Box<Record>, is_trusted: bool) -> RowUpdate {
+    if is_trusted {
+        return RowUpdate::Finish(record);
+    }
+    RowUpdate::Bar {
+        revision: record.change.revision,
+        fault: tracked::changed(record.sequence),
+        record,
     }
 }
 

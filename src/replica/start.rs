@@ -11,11 +11,12 @@ const FARTHEST_FOLLOWED: u64 = 10_000;
 /// How many records are walked back to find a state that can be read.
 const LONGEST_WALK: usize = 256;
 
-/// Reads the head, then the rows. Records committed in between are in the rows already; following from the head passes over
+/// Reads the head and the entry before it, then the rows. Records committed in between are in the rows already; following from the head passes over
 /// them. Rows are complete up to the record before the head, so the head itself is applied on top. Also says
 /// what that came to.
 pub(super) async fn cold_start(store: &Store) -> Result<(Follower, Option<Followed>), StoreError> {
-    let head = store.head().await?;
+    let mut last = store.last_entries(2).await?.into_iter();
+    let (head, before) = (last.next(), last.next());
     let mut follower = Follower::default();
     for row in store.rows().await? {
         if let Err(error) = follower.restore(&row) {
@@ -23,7 +24,7 @@ pub(super) async fn cold_start(store: &Store) -> Result<(Follower, Option<Follow
             restore_older(store, &mut follower, &row).await?;
         }
     }
-    let head = head.map(|head| follower.start_at(head));
+    let head = head.map(|head| follower.start_at(before.as_ref(), head));
     Ok((follower, head))
 }
 

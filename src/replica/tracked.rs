@@ -1,8 +1,9 @@
 //! What a follower of the journal knows of one aggregate.
 
 use crate::domain::ids::{Revision, Sequence};
-use crate::store::format::{Document, Stored};
+use crate::store::format::{Document, NEWEST, Stored};
 use crate::store::record::Record;
+use crate::store::row::RowUpdate;
 
 /// One aggregate: the end of its history, and the last state that could be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,9 +45,9 @@ pub enum Taken {
     Advanced,
     /// The record, or a later one, had been taken before.
     Known,
-    /// The record's revision is not above the one served; taking it would go back.
+    /// The record's revision is not above the one there is: the state stays as it was.
     Behind,
-    /// The record was changed after it was written: the state stays as it was.
+    /// The record was changed after it was written, or claims a revision that there cannot be yet: the state stays as it was.
     Tampered,
     /// The record's state cannot be read: the state stays as it was.
     Unreadable,
@@ -71,20 +72,24 @@ impl<S: Stored> Tracked<S> {
         if record.sequence <= self.sequence {
             return Taken::Known;
         }
+        let distance = record.sequence.0 - self.sequence.0;
+        self.sequence = record.sequence;
         if !is_trusted {
             // Nothing in it can be believed, its revision neither; the place it takes up is certain.
-            self.sequence = record.sequence;
             self.revision = self.revision.next();
-            self.fault = Some(format!(
-                "record {} was changed after it was written",
-                record.sequence
-            ));
+            self.fault = Some(changed(record.sequence));
             return Taken::Tampered;
         }
-        self.sequence = record.sequence;
+        // Every revision takes up a place in the journal, those that a recovery leaves out among them.
+        if change.revision.0 > self.revision.0.saturating_add(distance) {
+            self.fault = Some(self.misnumbered(record));
+            self.revision = self.revision.next();
+            return Taken::Tampered;
+        }
         // The revision of a record that was not believed is a guess, and may turn out to be this one's.
         let is_free = change.revision == self.revision && self.fault.is_some();
         if change.revision <= self.revision && !is_free {
+            self.fault = Some(self.misnumbered(record));
             return Taken::Behind;
         }
         self.revision = change.revision;
@@ -103,4 +108,41 @@ impl<S: Stored> Tracked<S> {
             }
         }
     }
+
+    fn misnumbered(&self, record: &Record) -> String {
+        let (sequence, claimed) = (record.sequence, record.change.revision);
+        format!(
+            "record {sequence} claims revision {claimed}, which cannot follow {}",
+            self.revision
+        )
+    }
+
+    /// What `record`, the last one taken, means for the aggregate's row.
+    pub(super) fn row_update(&self, record: Box<Record>, is_trusted: bool) -> RowUpdate {
+        let change = &record.change;
+        let is_last = self.sequence == record.sequence;
+        let fault = self.fault.clone().filter(|_| is_last);
+        let good = self.good.as_ref().map(|good| good.revision);
+        // A state that only newer binaries can read is theirs to have in the row; and any state is better than no row.
+        let is_for_others = |good| good < change.revision && change.format > NEWEST;
+        let is_shown = match &fault {
+            None => is_trusted,
+            Some(_) => {
+                is_trusted && change.revision == self.revision && good.is_none_or(is_for_others)
+            }
+        };
+        if is_shown {
+            return RowUpdate::Finish(record);
+        }
+        RowUpdate::Bar {
+            revision: self.revision,
+            fault: fault.unwrap_or_else(|| changed(record.sequence)),
+            record,
+        }
+    }
+}
+
+/// What is wrong with a record that is not what its writer wrote.
+pub(super) fn changed(sequence: Sequence) -> String {
+    format!("record {sequence} was changed after it was written")
 }

@@ -136,20 +136,28 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn head(&self) -> Result<Option<Entry>, StoreError> {
+        Ok(self.last_entries(1).await?.pop())
+    }
+
+    /// The last entries, the latest first: so many, or all if there are fewer.
+    ///
+    /// # Errors
+    /// The store does not answer or refuses.
+    pub async fn last_entries(&self, count: u8) -> Result<Vec<Entry>, StoreError> {
         let page = self
             .client
             .query()
             .table_name(&self.control_table)
             .consistent_read(true)
             .scan_index_forward(false)
-            .limit(1)
+            .limit(count.into())
             .key_condition_expression("#pk = :pk")
             .expression_attribute_names("#pk", PARTITION_KEY)
             .expression_attribute_values(":pk", AttributeValue::S(JOURNAL.to_owned()))
             .send()
             .await
             .map_err(|error| StoreError::from_sdk("Query", error))?;
-        Ok(page.items().first().and_then(Entry::from_item))
+        Ok(page.items().iter().filter_map(Entry::from_item).collect())
     }
 
     /// The entry at `sequence`, if there is one.

@@ -287,6 +287,16 @@ impl Entry {
         }
     }
 
+    /// Whether it is what its writer wrote.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        match self {
+            Self::Record(record) => record.is_intact,
+            Self::Bridge(bridge) => bridge.is_intact,
+            Self::Unreadable(_) => false,
+        }
+    }
+
     /// Whether a recovery has begun here or before and its last record is still to come.
     #[must_use]
     pub fn is_recovering(&self) -> bool {

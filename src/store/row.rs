@@ -47,12 +47,14 @@ const OWN: [&str; 10] = [
 pub enum RowUpdate {
     /// The row shows the record.
     Finish(Box<Record>),
-    /// The record was changed after it was written. The row keeps its state and says that its history goes on without it.
+    /// The record is not to be taken. The row keeps its state and says that its history goes on without it.
     Bar {
         /// The record.
         record: Box<Record>,
         /// The revision that the record takes up.
         revision: Revision,
+        /// What is wrong with it.
+        fault: String,
     },
 }
 
@@ -158,11 +160,20 @@ impl Store {
     pub async fn update_row(&self, update: &RowUpdate) -> Result<(), StoreError> {
         match update {
             RowUpdate::Finish(record) => self.finish_row(record).await,
-            RowUpdate::Bar { record, revision } => self.bar_row(record, *revision).await,
+            RowUpdate::Bar {
+                record,
+                revision,
+                fault,
+            } => self.bar_row(record, *revision, fault).await,
         }
     }
 
-    async fn bar_row(&self, record: &Record, revision: Revision) -> Result<(), StoreError> {
+    async fn bar_row(
+        &self,
+        record: &Record,
+        revision: Revision,
+        fault: &str,
+    ) -> Result<(), StoreError> {
         let Some((partition, sort)) = row_key(&record.change.aggregate) else {
             return Ok(());
         };
@@ -178,10 +189,6 @@ impl Store {
         if let Some(good) = revisions.into_iter().flatten().next() {
             barred.insert("Good_Revision".to_owned(), good.clone());
         }
-        let fault = format!(
-            "record {} was changed after it was written",
-            record.sequence
-        );
         barred.extend(
             [
                 ("Sequence", number(record.sequence.0)),

@@ -255,6 +255,7 @@ async fn a_barred_row_keeps_its_state_and_says_why(world: &mut World) {
             let bar = RowUpdate::Bar {
                 record: record.clone(),
                 revision,
+                fault: "a test".to_owned(),
             };
             world.store.update_row(&bar).await.expect("a row");
         }
@@ -262,7 +263,7 @@ async fn a_barred_row_keeps_its_state_and_says_why(world: &mut World) {
         assert_eq!((row.revision, row.good_revision), (revision, Revision(1)));
         assert_eq!(row.sequence, record.sequence);
         assert_eq!(row.state.as_deref(), Some(&b"1"[..]));
-        assert!(row.fault.is_some());
+        assert_eq!(row.fault.as_deref(), Some("a test"));
     }
     chronicle.write("environment/A", b"healed").await;
     let [row] = rows(world).await;

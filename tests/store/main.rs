@@ -24,6 +24,7 @@ mod journal;
 mod linearizability;
 mod membership;
 mod model;
+mod mutations;
 mod repair;
 mod replica;
 mod rewind;
@@ -50,6 +51,11 @@ fn main() -> ExitCode {
         everywhere("damage", damage::CASES),
         everywhere("damage_repair", repair::CASES),
         everywhere("damage_rows", rows::CASES),
+        Suite {
+            name: "damage_mutations",
+            cases: mutations::CASES,
+            engines: &[Engine::Memory],
+        },
         everywhere("rewind", rewind::CASES),
         Suite {
             name: "replica",

@@ -266,12 +266,114 @@ fn an_older_revision_is_never_taken_and_its_place_is_kept() {
     let after = journal.follower.environment(&name).unwrap().clone();
     assert_eq!(after.good, before.good);
     assert_eq!(after.revision, before.revision);
+    assert!(after.fault.is_some());
     assert_eq!(
         after.sequence, journal.follower.position.last,
         "the next names it as its previous"
     );
     journal.commit::<Environment>("environment/A", &cutover());
     assert_eq!(served(&journal.follower, &name), before.revision.next());
+}
+
+#[test]
+fn a_revision_that_cannot_be_is_not_taken_and_bars_the_row() {
+    let example = Journal::example();
+    let name = environment("A");
+    let before = example.follower.environment(&name).unwrap().clone();
+    let distance = example.follower.position.next.0 - before.sequence.0;
+    let known = before.revision.0;
+    for (revision, is_taken) in [
+        (0, false),
+        (known, false),
+        (known + 1, true),
+        (known + distance, true),
+        (known + distance + 1, false),
+        (u64::MAX, false),
+    ] {
+        let mut journal = Journal {
+            follower: example.follower.clone(),
+            ..Journal::default()
+        };
+        let mut draft = journal.draft::<Environment>("environment/A", &cutover());
+        draft.revision = Revision(revision);
+        journal.push(draft);
+        let after = journal.follower.environment(&name).unwrap().clone();
+        assert_eq!(after.fault.is_none(), is_taken, "{revision}");
+        assert_eq!(after.good != before.good, is_taken, "{revision}");
+        let told = match &journal.follower.last_row {
+            Some(RowUpdate::Bar { fault, .. }) => Some(fault),
+            _ => None,
+        };
+        assert_eq!(told, after.fault.as_ref(), "{revision}");
+        journal.commit::<Environment>("environment/A", &cutover());
+        let healed = journal.follower.environment(&name).unwrap();
+        assert_eq!(healed.revision, after.revision.next(), "{revision}");
+        assert_eq!(healed.fault, None, "{revision}");
+    }
+}
+
+#[test]
+fn a_state_that_cannot_be_read_is_put_into_the_row_if_somebody_may_read_it_or_nothing_else_is_there()
+ {
+    for (key, format, is_shown) in [
+        ("environment/A", NEWEST, false),
+        ("environment/A", NEWEST + 1, true),
+        ("environment/New", NEWEST, true),
+    ] {
+        let mut journal = Journal::example();
+        let command = if is_shown && format == NEWEST {
+            create()
+        } else {
+            cutover()
+        };
+        let mut draft = journal.draft::<Environment>(key, &command);
+        (draft.format, draft.state) = (format, b"{".to_vec());
+        journal.push(draft);
+        let shown = matches!(journal.follower.last_row, Some(RowUpdate::Finish(_)));
+        assert_eq!(shown, is_shown, "{key} in format {format}");
+    }
+}
+
+#[test]
+fn a_head_that_does_not_follow_the_entry_before_it_is_not_believed_at_a_start() {
+    let journal = Journal::example();
+    let from_rows = || Follower {
+        position: Position::default(),
+        ..journal.follower.clone()
+    };
+    let draft = journal.draft::<Environment>("environment/A", &cutover());
+    let elsewhere = Position {
+        hash: RecordHash([9; 32]),
+        ..journal.follower.position
+    };
+    let forged = Entry::Record(Box::new(draft.at(&elsewhere)));
+    let mut running = journal.follower.clone();
+    running.follow(forged.clone()).unwrap();
+    let mut started = from_rows();
+    assert_eq!(
+        started.start_at(journal.entries.last(), forged.clone()),
+        Followed::Record(Taken::Tampered)
+    );
+    assert_eq!(started.position, running.position);
+    assert_eq!(started.environments, running.environments);
+    assert_eq!(
+        from_rows().start_at(None, forged),
+        Followed::Record(Taken::Advanced),
+        "without that entry nobody can say"
+    );
+}
+
+#[test]
+fn a_changed_record_of_an_environment_that_nobody_knows_makes_none_up() {
+    let mut journal = Journal::example();
+    let mut draft = journal.draft::<Environment>("environment/New", &create());
+    draft.reason = "changed".parse().unwrap();
+    let mut record = draft.at(&journal.follower.position);
+    record.is_intact = false;
+    let followed = journal.follower.follow(Entry::Record(Box::new(record)));
+    assert_eq!(followed, Ok(Followed::Unreadable));
+    assert_eq!(journal.follower.environment(&environment("New")), None);
+    assert_eq!(journal.follower.last_row, None);
 }
 
 #[test]

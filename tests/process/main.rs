@@ -10,6 +10,7 @@ mod events;
 mod exposures;
 mod load;
 mod outage;
+mod proof;
 mod quick_start;
 mod receipts;
 mod repair;

@@ -2,10 +2,11 @@
 //!
 //! Time stands still unless a test moves it, and nobody polls unless a test does.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use traffic_cop::domain::ids::Sequence;
 use traffic_cop::replica::JournalFault;
 

@@ -129,6 +129,11 @@ impl Server {
         })
     }
 
+    /// The store behind it, if it has one of its own.
+    pub(crate) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+
     /// CPU time that all of its threads have used, those that have ended included.
     pub(crate) fn cpu_time(&self) -> anyhow::Result<Duration> {
         let clock =

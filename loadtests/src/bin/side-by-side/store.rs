@@ -36,6 +36,31 @@ impl Store {
         Ok(Self { address, child })
     }
 
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A consistent read of a place in the journal that nothing stands at, as HTTP.
+    pub(crate) fn read(&self) -> Vec<u8> {
+        let body = serde_json::json!({
+            "TableName": "Deployment_Control",
+            "Key": { "pk": { "S": "journal" }, "sk": { "S": "99999999999999999999" } },
+            "ConsistentRead": true,
+        });
+        let body = body.to_string();
+        // The engine takes any credentials.
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: {}\r\nx-amz-target: DynamoDB_20120810.GetItem\r\n\
+             content-type: application/x-amz-json-1.0\r\nx-amz-date: 20260101T000000Z\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential=local/20260101/local/dynamodb/aws4_request, SignedHeaders=host, Signature=0\r\n\
+             content-length: {}\r\n\r\n",
+            self.address,
+            body.len()
+        );
+        [head, body].concat().into_bytes()
+    }
+
     /// Its URL.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
-use moka::sync::Cache;
 
 use super::oauth::ClientClaims;
 use super::token::hash;
@@ -14,15 +14,11 @@ use super::{BasicPair, Principal};
 use crate::clock::Clock;
 use crate::domain::access::{Access, Token, TokenHash, TokenId};
 
-/// Credentials of each kind remembered as verified.
-const REMEMBERED: u64 = 1_024;
-
 /// The tokens of one snapshot, found by what is presented.
 ///
 /// A credential that was verified is remembered, since hashing it costs more than the decision it asks for. What is
 /// remembered lives and dies with the snapshot: a revoked token is in no later one, so it cannot outlive its revocation.
 /// Only what passed is remembered, so guesses cannot push it out.
-#[derive(Clone)]
 pub struct AccessTable {
     access: Access,
     texts: HashMap<TokenHash, Entry>,
@@ -32,14 +28,24 @@ pub struct AccessTable {
     verified_pairs: Verified,
 }
 
-/// Credentials that were verified. Nobody but those who hold one puts anything into it, so its hash need not withstand
-/// collisions that are sought.
-type Verified = Cache<Box<[u8]>, Entry, RandomState>;
+/// Credentials that were verified, as they are presented. Each token text has one form as a bearer token and two in a pair, so
+/// there are never too many of them; and nobody but those who hold one puts anything into it, so its hash need not withstand
+/// collisions that are sought. A look into it takes no lock and writes nothing, which a cache that has to drop entries would.
+#[derive(Default)]
+struct Verified(ArcSwap<HashMap<Box<[u8]>, Entry, RandomState>>);
 
-fn nothing_verified() -> Verified {
-    Cache::builder()
-        .max_capacity(REMEMBERED)
-        .build_with_hasher(RandomState::default())
+impl Verified {
+    fn get(&self, presented: &[u8]) -> Option<Entry> {
+        self.0.load().get(presented).cloned()
+    }
+
+    fn remember(&self, presented: &[u8], entry: &Entry) {
+        self.0.rcu(|known| {
+            let mut known = HashMap::clone(known);
+            known.insert(presented.into(), entry.clone());
+            known
+        });
+    }
 }
 
 /// A client of OAuth that has proved to be one.
@@ -83,8 +89,8 @@ impl AccessTable {
         Self {
             texts: texts.collect(),
             access: access.clone(),
-            verified: nothing_verified(),
-            verified_pairs: nothing_verified(),
+            verified: Verified::default(),
+            verified_pairs: Verified::default(),
         }
     }
 
@@ -137,7 +143,7 @@ impl AccessTable {
     /// The look-up compares hashes of what was presented, so its time says nothing about a secret.
     fn verify(&self, text: &[u8]) -> Option<Entry> {
         let entry = self.texts.get(&hash(text))?.clone();
-        self.verified.insert(text.into(), entry.clone());
+        self.verified.remember(text, &entry);
         Some(entry)
     }
 
@@ -146,7 +152,7 @@ impl AccessTable {
         let hash = hash(&pair.text);
         self.named(&pair.user, hash)?;
         let entry = self.texts.get(&hash)?.clone();
-        self.verified_pairs.insert(encoded.into(), entry.clone());
+        self.verified_pairs.remember(encoded, &entry);
         Some(entry)
     }
 
@@ -228,12 +234,12 @@ mod tests {
             let found = table.find(text, &clock).expect("a valid token");
             assert_eq!(found.actor.as_str(), "pipeline");
         }
-        assert!(table.verified.contains_key(text));
+        assert!(table.verified.get(text).is_some());
         assert!(!format!("{table:?}").contains("0707"));
         clock.advance(Duration::from_secs(60));
         assert!(table.find(text, &clock).is_none());
         assert!(table.find(b"tc_guess", &clock).is_none());
-        assert!(!table.verified.contains_key(&b"tc_guess"[..]));
+        assert!(table.verified.get(b"tc_guess").is_none());
         assert!(AccessTable::default().find(text, &clock).is_none());
     }
 

@@ -39,7 +39,7 @@ struct Proving {
     proxy: FaultProxy,
     process: Process,
     caller: Caller,
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Proving {
@@ -50,7 +50,7 @@ impl Proving {
         let process = world.patient_process_behind(&proxy, clock, budget).await;
         Self {
             caller: Caller::of(&process),
-            _tasks: process.proves(),
+            tasks: process.proves(),
             proxy,
             process,
         }
@@ -118,13 +118,13 @@ async fn reads_of_a_busy_replica_are_as_many_as_its_polls_and_round_trips_allow(
     const ROUND_TRIP: Duration = Duration::from_millis(20);
     const CALLERS: usize = 16;
     const CALLS: usize = 20;
-    let proving = Proving::within(world, AMPLE).await;
+    let mut proving = Proving::within(world, AMPLE).await;
     let slow = Fault::ReplyLate(ROUND_TRIP);
     proving.proxy.fail(Ask::Entry, slow, usize::MAX);
     let began = Instant::now();
     let reads_before = proving.process.metrics.store_requests.reads();
     let entries_before = proving.proxy.count(Ask::Entry);
-    let _tasks = proving.process.runs_among_others();
+    proving.tasks = proving.process.runs_among_others();
     let callers = (0..CALLERS).map(|_| async {
         for _ in 0..CALLS {
             assert!(proving.asks_afresh().await.is_validated());
@@ -137,10 +137,13 @@ async fn reads_of_a_busy_replica_are_as_many_as_its_polls_and_round_trips_allow(
     let one_after_the_other = seconds / ROUND_TRIP.as_secs_f64();
     let most = one_after_the_other.min((CALLERS * CALLS) as f64);
     // What a process reads once when it starts comes on top.
-    assert!(entries as f64 <= most + 1.0, "{entries} in {seconds} s");
+    assert!(
+        entries as f64 <= most + 1.0,
+        "{entries} rounds in {seconds} s"
+    );
     assert!(
         others as f64 <= 7.0 * seconds + 3.0,
-        "{others} in {seconds} s"
+        "{others} other reads in {seconds} s"
     );
     assert!(
         entries >= CALLS,

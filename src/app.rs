@@ -4,6 +4,7 @@
 mod doors;
 mod first_admin;
 mod first_load;
+mod issuers;
 mod open_files;
 mod sample;
 mod signing_keys;
@@ -18,6 +19,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::oauth::sources;
+use crate::access::oidc::issuers::Issuers;
 use crate::access::{Authenticator, Keyring};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{LogFormat, ServeArgs};
@@ -82,6 +84,14 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         let keyring = Arc::clone(&keyring);
         following.also(|stop| sources::watch(files, known, keyring, stop));
     }
+    let directory = is_writable.then_some(args.store.data_dir.as_path());
+    let issuers = Issuers::new(
+        Arc::clone(&keyring),
+        Arc::clone(&clock),
+        metrics.clone(),
+        directory,
+    );
+    following.also(|stop| issuers::keep(issuers, Arc::clone(&keyring), Arc::clone(&replica), stop));
     let (exposures, queue) = evidence::queue(Arc::clone(&clock), &metrics);
     let writer = Writer::new(
         queue,

@@ -23,6 +23,7 @@ mod flow;
 mod glance;
 mod history;
 mod interface;
+mod issuer;
 mod journal;
 mod json;
 mod moment;
@@ -123,6 +124,9 @@ enum Verb {
     /// Access tokens.
     #[command(subcommand)]
     Token(token::Token),
+    /// Issuers of tokens elsewhere, such as GitHub Actions: pipelines without a secret.
+    #[command(subcommand)]
+    Issuer(issuer::Issuer),
     /// Snapshots: everything that decisions are made from, as a file.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -177,6 +181,7 @@ impl Verb {
             Self::Decide(decide) => decide.run(output).await,
             Self::Explain(explain) => explain.run(output).await,
             Self::Token(token) => token.run(output).await,
+            Self::Issuer(issuer) => issuer.run(output).await,
             Self::Snapshot(snapshot) => snapshot.run(output).await,
             Self::Journal(journal) => journal.run(output).await,
             Self::Audit(audit) => audit.run(output).await,

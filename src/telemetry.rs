@@ -52,6 +52,8 @@ pub struct Metrics {
     pub alarms: Alarms,
     /// `traffic_cop_access_tokens_total`: requests for OAuth access tokens, by outcome.
     access_tokens: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_issuer_keys_total`: requests for the keys of issuers, by outcome.
+    issuer_keys: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_records_passed_over_total`: journal entries that could not be taken as they are, by why.
     pub passed_over: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_heartbeats_total`: heartbeats written and reads of everyone's, by outcome.
@@ -160,6 +162,13 @@ impl Metrics {
             .inc();
     }
 
+    /// Counts one request for an issuer's keys.
+    pub fn issuer_keys(&self, outcome: &'static str) {
+        self.issuer_keys
+            .get_or_create(&OutcomeLabels { outcome })
+            .inc();
+    }
+
     /// Tells where the journal ends: at entry `sequence`, which has this hash.
     pub fn tell_journal_head(&self, sequence: Sequence, hash: String) {
         let sequence = i64::try_from(sequence.0).unwrap_or(i64::MAX);
@@ -236,6 +245,11 @@ impl Metrics {
             "access_tokens",
             "Requests for OAuth access tokens",
             self.access_tokens.clone(),
+        );
+        registry.register(
+            "issuer_keys",
+            "Requests for the keys of issuers",
+            self.issuer_keys.clone(),
         );
         registry.register(
             "records_passed_over",

@@ -6,6 +6,7 @@ use http::HeaderMap;
 use subtle::ConstantTimeEq;
 
 use super::credential::Credential;
+use super::keyring::Proved;
 use super::oauth::{AccessToken, ClientClaims, NotIssued};
 use super::token::{PREFIX, TokenText, hash};
 use super::{AccessTable, BasicPair, Keyring, Principal};
@@ -50,7 +51,7 @@ impl Authenticator {
     pub fn with_first_admin(mut self, token: &TokenText) -> Self {
         let principal = Principal {
             actor: name(FIRST_ADMIN),
-            grant: Grant::everything(),
+            grants: vec![Grant::everything()],
         };
         self.first_admin = Some((token.hash(), Arc::new(principal)));
         self
@@ -69,12 +70,18 @@ impl Authenticator {
         self
     }
 
+    /// What JWTs are proved with.
+    #[must_use]
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
     /// Lets callers without credentials ask for decisions.
     #[must_use]
     pub fn with_anonymous_decisions(mut self) -> Self {
         self.anonymous = Some(Arc::new(Principal {
             actor: name("anonymous"),
-            grant: Grant::decisions(),
+            grants: vec![Grant::decisions()],
         }));
         self
     }
@@ -133,9 +140,12 @@ impl Authenticator {
         access: &AccessTable,
         clock: &dyn Clock,
     ) -> Option<Arc<Principal>> {
-        let claims = self.keyring.prove(jwt).ok()?;
-        let is_now = claims.times().hold(clock.now());
-        is_now.then(|| access.holder(&claims, clock)).flatten()
+        let proved = self.keyring.prove(jwt).ok()?;
+        proved.times().hold(clock.now()).then_some(())?;
+        match proved {
+            Proved::Client(claims) => access.holder(&claims, clock),
+            Proved::Subject(claims) => access.subject(&claims),
+        }
     }
 
     /// Issues an access token to the client that authenticates itself in these headers with HTTP Basic.

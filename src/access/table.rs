@@ -9,6 +9,7 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::oauth::ClientClaims;
+use super::oidc::SubjectClaims;
 use super::token::hash;
 use super::{BasicPair, Principal};
 use crate::clock::Clock;
@@ -73,7 +74,7 @@ impl AccessTable {
         let texts = access.tokens.values().flat_map(|token| {
             let principal = Arc::new(Principal {
                 actor: token.name.clone(),
-                grant: token.grant.clone(),
+                grants: vec![token.grant.clone()],
             });
             token.texts().map(move |(hash, expires_at)| {
                 let principal = Arc::clone(&principal);
@@ -138,6 +139,17 @@ impl AccessTable {
         let token = self.access.tokens.get(&claims.sub)?;
         let (hash, _) = token.texts().find(|(hash, _)| hash.id() == claims.text)?;
         self.texts.get(&hash)?.clone().now(clock)
+    }
+
+    /// The holder of an issuer's token, if some entry admits them.
+    pub(super) fn subject(&self, claims: &SubjectClaims) -> Option<Arc<Principal>> {
+        let grants = self.access.grants(&claims.assertion);
+        if grants.is_empty() {
+            tracing::debug!(actor = %claims.actor, "the token of a trusted issuer fits no entry");
+            return None;
+        }
+        let actor = claims.actor.clone();
+        Some(Arc::new(Principal { actor, grants }))
     }
 
     /// The look-up compares hashes of what was presented, so its time says nothing about a secret.
@@ -217,6 +229,7 @@ mod tests {
         };
         let access = Access {
             tokens: [(texts[1].hash().id(), token)].into(),
+            ..Access::default()
         };
         (AccessTable::new(&access), ManualClock::at(now), texts)
     }

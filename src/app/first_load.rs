@@ -85,7 +85,7 @@ async fn ask_store(
 fn has_tokens(replica: &Replica) -> bool {
     let has_tokens = replica.look(|follower| {
         let access = follower.access().state();
-        access.is_some_and(|access| !access.tokens.is_empty())
+        access.is_some_and(|access| !access.tokens.is_empty() || !access.issuers.is_empty())
     });
     has_tokens == Some(true)
 }

@@ -259,6 +259,31 @@ pub(super) struct AccessWritten {
     pub(super) tokens: Vec<Token>,
 }
 
+/// Every entry about an issuer.
+#[derive(Debug, Deserialize)]
+pub(super) struct Issuers {
+    pub(super) issuers: Vec<Issuer>,
+}
+
+/// An entry about an issuer.
+#[derive(Debug, Deserialize)]
+pub(super) struct Issuer {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) audience: String,
+    pub(super) claims: std::collections::BTreeMap<String, String>,
+    pub(super) scopes: Vec<String>,
+    /// `None` is every environment.
+    pub(super) environments: Option<Vec<String>>,
+    pub(super) keys: u64,
+}
+
+/// What came of a change of the issuers.
+#[derive(Debug, Deserialize)]
+pub(super) struct IssuerWritten {
+    pub(super) outcome: String,
+}
+
 /// What a verification of the journal found.
 #[derive(Debug, Deserialize)]
 pub(super) struct Verification {

@@ -1,10 +1,11 @@
-//! The access aggregate: which tokens exist and what each may do. Only hashes are kept, so the journal, its rows and every
-//! replica can hold it.
+//! The access aggregate: which tokens exist and what each may do, and whose tokens from elsewhere are taken. Only hashes are
+//! kept, so the journal, its rows and every replica can hold it.
 //!
 //! A name acts for one token at a time, so a record's actor tells who made a change. The names of callers that are no tokens
 //! are not to be had: see `is_reserved`.
 
 mod grant;
+mod issuer;
 mod token;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,20 +13,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 
 pub use grant::{Grant, InvalidScope, Reach, Scope};
+pub use issuer::{Assertion, Issuer, MAX_CLAIMS};
 pub use token::{RetiringText, Token, TokenHash, TokenId};
 
-use super::ids::Actor;
-use super::refusal::{MAX_RETIRING_TEXTS, MAX_TOKENS};
+use super::ids::{Actor, IssuerName, IssuerUrl};
+use super::refusal::{MAX_ISSUERS, MAX_RETIRING_TEXTS, MAX_TOKENS};
 use super::{Action, Aggregate, Change, Context, Refusal};
 
 #[cfg(test)]
 mod tests;
 
-/// Every token of the deployment. A revoked token is gone; the journal remembers it.
+/// Every token of the deployment, and every issuer that it trusts. What was revoked is gone; the journal remembers it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     /// The tokens by id.
     pub tokens: BTreeMap<TokenId, Token>,
+    /// The issuers by the name of their entry.
+    pub issuers: BTreeMap<IssuerName, Issuer>,
 }
 
 /// A change of the access aggregate.
@@ -55,6 +59,15 @@ pub enum AccessCommand {
     },
     /// Let a token in no longer, whatever its text.
     RevokeToken(TokenId),
+    /// Let in holders of an issuer's tokens.
+    AddIssuer {
+        /// Name of the entry.
+        name: IssuerName,
+        /// Which of them, and what they may do.
+        issuer: Issuer,
+    },
+    /// Let those in no longer.
+    RemoveIssuer(IssuerName),
 }
 
 /// Whether `name` stands for a caller that is no token: the ways in without one, the service itself, and the subjects of
@@ -70,11 +83,13 @@ impl Action for AccessCommand {
             Self::CreateToken { .. } => "create_token",
             Self::RotateToken { .. } => "rotate_token",
             Self::RevokeToken(_) => "revoke_token",
+            Self::AddIssuer { .. } => "add_issuer",
+            Self::RemoveIssuer(_) => "remove_issuer",
         }
     }
 
     fn is_rescue(&self) -> bool {
-        matches!(self, Self::RevokeToken(_))
+        matches!(self, Self::RevokeToken(_) | Self::RemoveIssuer(_))
     }
 
     /// The hash of a new text is left out: a repeat draws another one and asks for the same.
@@ -93,6 +108,8 @@ impl Action for AccessCommand {
                 ..
             } => format!("{:?}", (id, old_until, expires_at)),
             Self::RevokeToken(id) => id.to_string(),
+            Self::AddIssuer { name, issuer } => format!("{:?}", (name, issuer)),
+            Self::RemoveIssuer(name) => name.to_string(),
         }
     }
 }
@@ -132,12 +149,50 @@ impl Aggregate for Access {
             AccessCommand::RevokeToken(id) => {
                 after.tokens.remove(id).ok_or(Refusal::TokenMissing)?;
             }
+            AccessCommand::AddIssuer { name, issuer } => {
+                after.add_issuer(name.clone(), issuer.clone())?;
+            }
+            AccessCommand::RemoveIssuer(name) => {
+                after.issuers.remove(name).ok_or(Refusal::IssuerMissing)?;
+            }
         }
         Ok(Change::To(Some(after)))
     }
 }
 
 impl Access {
+    /// The issuers that are trusted.
+    #[must_use]
+    pub fn issuer_urls(&self) -> BTreeSet<IssuerUrl> {
+        let issuers = self.issuers.values();
+        issuers.map(|issuer| issuer.url.clone()).collect()
+    }
+
+    /// What the holder of a token that says this may do: what all entries allow that it fits. Empty if it fits none.
+    #[must_use]
+    pub fn grants(&self, assertion: &Assertion) -> Vec<Grant> {
+        let issuers = self.issuers.values();
+        let admitting = issuers.filter(|issuer| issuer.admits(assertion));
+        admitting.map(|issuer| issuer.grant.clone()).collect()
+    }
+
+    fn add_issuer(&mut self, name: IssuerName, issuer: Issuer) -> Result<(), Refusal> {
+        if self.issuers.contains_key(&name) {
+            return Err(Refusal::IssuerExists);
+        }
+        if self.issuers.len() >= MAX_ISSUERS {
+            return Err(Refusal::TooManyIssuers);
+        }
+        if issuer.grant.scopes.is_empty() {
+            return Err(Refusal::NoScope);
+        }
+        if !(1..=MAX_CLAIMS).contains(&issuer.claims.len()) {
+            return Err(Refusal::ClaimCount);
+        }
+        self.issuers.insert(name, issuer);
+        Ok(())
+    }
+
     fn create(&mut self, token: Token, now: Timestamp) -> Result<(), Refusal> {
         self.drop_ended(now);
         if is_reserved(&token.name) {
@@ -193,7 +248,7 @@ impl Access {
         self.tokens.contains_key(&id) || texts.any(|(known, _)| known.id() == id)
     }
 
-    /// What is wrong between the tokens, if anything is: a state read from outside is checked with this before anybody is let in
+    /// What is wrong with the tokens and issuers, if anything is: a state read from outside is checked with this before anybody is let in
     /// by it. Commands keep it.
     #[must_use]
     pub fn inconsistency(&self) -> Option<&'static str> {
@@ -219,6 +274,17 @@ impl Access {
                 if texts.insert(text, id).is_some_and(|other| other != id) {
                     return Some("two tokens share a text or an id");
                 }
+            }
+        }
+        if self.issuers.len() > MAX_ISSUERS {
+            return Some("too many issuer entries");
+        }
+        for issuer in self.issuers.values() {
+            if issuer.grant.scopes.is_empty() {
+                return Some("an issuer entry has no scope");
+            }
+            if !(1..=MAX_CLAIMS).contains(&issuer.claims.len()) {
+                return Some("an issuer entry asks for no claims, or for too many");
             }
         }
         None

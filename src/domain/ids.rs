@@ -175,6 +175,86 @@ text_type! {
 }
 
 text_type! {
+    /// Name of an entry about an issuer of tokens.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "github-production")]
+    IssuerName, "issuer name",
+    "1 to 64 ASCII letters, digits, '.', '_' or '-', the first a letter or digit",
+    |text| EnvironmentName::is_valid(text)
+}
+
+text_type! {
+    /// An issuer of tokens, as they name it in `iss`; its keys are found from there. Without TLS only on this host.
+    #[schema(max_length = 256, pattern = r"^https://[A-Za-z0-9.:-]+(/[A-Za-z0-9._~/-]*)?$", example = "https://token.actions.githubusercontent.com")]
+    IssuerUrl, "issuer",
+    "an https URL of at most 256 characters without user, query or fragment; http only for 127.0.0.1 and localhost",
+    |text| is_issuer_url(text)
+}
+
+text_type! {
+    /// Whom a token has to be for (`aud`).
+    #[schema(min_length = 1, max_length = 256, example = "traffic-cop")]
+    Audience, "audience", "1 to 256 characters on one line, no blank at either end",
+    |text| is_line(text, 256)
+}
+
+text_type! {
+    /// Name of a claim in a token.
+    #[schema(min_length = 1, max_length = 128, example = "repository")]
+    ClaimName, "claim", "1 to 128 characters on one line, no blank at either end",
+    |text| is_line(text, 128)
+}
+
+text_type! {
+    /// What a claim has to say: exactly this, or, with `*` at its end, something that begins so.
+    #[schema(min_length = 1, max_length = 256, example = "octo-org/ivr")]
+    ClaimPattern, "claim value",
+    "1 to 256 characters on one line, no blank at either end; '*' only at its end, behind what the value begins with",
+    |text| is_line(text, 256) && text.find('*').is_none_or(|at| at > 0 && at + 1 == text.len())
+}
+
+impl ClaimPattern {
+    /// Whether a claim that says `value` says this.
+    #[must_use]
+    pub fn fits(&self, value: &str) -> bool {
+        match self.0.strip_suffix('*') {
+            Some(start) => value.starts_with(start),
+            None => value == self.0,
+        }
+    }
+}
+
+impl IssuerUrl {
+    /// The issuer as the actors it vouches for are named by it: without the scheme.
+    #[must_use]
+    pub fn without_scheme(&self) -> &str {
+        self.0.split_once("://").map_or(&*self.0, |(_, rest)| rest)
+    }
+
+    /// Whether it is reached without TLS.
+    #[must_use]
+    pub fn is_on_this_host(&self) -> bool {
+        self.0.starts_with("http://")
+    }
+}
+
+/// Whether `text` is a URL that tokens can be trusted by. What it leads to is not looked at.
+fn is_issuer_url(text: &str) -> bool {
+    let (host, path) = match text.split_once("://") {
+        Some(("https" | "http", rest)) => rest.split_at(rest.find('/').unwrap_or(rest.len())),
+        _ => return false,
+    };
+    let name = host.split(':').next().unwrap_or_default();
+    let is_trusted = text.starts_with("https://") || matches!(name, "127.0.0.1" | "localhost");
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || b".:-".contains(&b);
+    let is_path = |b: u8| b.is_ascii_alphanumeric() || b"._~/-".contains(&b);
+    is_trusted
+        && text.len() <= 256
+        && name.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && host.bytes().all(is_host)
+        && path.bytes().all(is_path)
+}
+
+text_type! {
     /// A caller's own name for one write, so that a repeat is recognised.
     #[schema(min_length = 1, max_length = 128, pattern = r"^[!-~]{1,128}$", example = "build-4711-cutover")]
     IdempotencyKey, "idempotency key", "1 to 128 printable ASCII characters without blanks",
@@ -285,6 +365,50 @@ impl fmt::Display for InterfaceNumber {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn issuers_are_urls_that_can_be_trusted() {
+        for good in [
+            "https://token.actions.githubusercontent.com",
+            "https://gitlab.example.com:8443/a/b_c/",
+            "http://127.0.0.1:4711",
+            "http://localhost/x",
+        ] {
+            assert_eq!(good.parse::<IssuerUrl>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "token.actions.githubusercontent.com",
+            "http://token.actions.githubusercontent.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost@example.com",
+            "https://user@example.com",
+            "https://example.com?x",
+            "https://example.com/#x",
+            "https://example.com/a b",
+            "https://",
+            "https:///x",
+            "https://:443",
+            "ftp://example.com",
+            &format!("https://{}", "x".repeat(256)),
+        ] {
+            assert!(bad.parse::<IssuerUrl>().is_err(), "{bad:?}");
+        }
+        let url: IssuerUrl = "https://example.com/a".parse().unwrap();
+        assert_eq!(url.without_scheme(), "example.com/a");
+    }
+
+    #[test]
+    fn a_claim_is_met_whole_or_by_its_beginning() {
+        let fits = |pattern: &str, value| pattern.parse::<ClaimPattern>().unwrap().fits(value);
+        assert!(fits("acme/ivr", "acme/ivr") && !fits("acme/ivr", "acme/ivr2"));
+        assert!(!fits("acme/ivr", "Acme/ivr") && !fits("acme/ivr", ""));
+        assert!(fits("refs/heads/*", "refs/heads/main") && fits("refs/heads/*", "refs/heads/"));
+        assert!(!fits("refs/heads/*", "refs/tags/1"));
+        for bad in ["", "*", "a*b", "a**", "*a", " a", "a\n"] {
+            assert!(bad.parse::<ClaimPattern>().is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn environment_names_follow_their_grammar() {

@@ -5,6 +5,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
+use super::access::MAX_CLAIMS;
 use super::environment::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
 use super::ids::{InterfaceNumber, VariableName, VersionLabel};
 use super::interface::{Break, MAX_TEXT_BYTES, MAX_VARIABLES, VariableType};
@@ -14,6 +15,8 @@ use super::slot::Slot;
 pub const MAX_ENVIRONMENTS: usize = 256;
 /// The most access tokens one deployment holds.
 pub const MAX_TOKENS: usize = 512;
+/// The most entries about issuers that one deployment holds.
+pub const MAX_ISSUERS: usize = 64;
 /// The most texts of one token that go on beside its present one.
 pub const MAX_RETIRING_TEXTS: usize = 3;
 
@@ -171,8 +174,22 @@ pub enum Refusal {
          identity providers' subjects"
     )]
     NameReserved,
-    /// A token without a scope could do nothing.
-    #[error("a token needs at least one scope")]
+    /// An entry about an issuer has this name.
+    #[error("an issuer entry of this name exists; remove it first, or choose another name")]
+    IssuerExists,
+    /// No entry about an issuer has this name.
+    #[error("there is no issuer entry of this name")]
+    IssuerMissing,
+    /// One entry more than a deployment holds.
+    #[error("a deployment holds at most {MAX_ISSUERS} issuer entries; remove one first")]
+    TooManyIssuers,
+    /// An issuer has tokens for everybody, so what they say has to be looked at.
+    #[error(
+        "name 1 to {MAX_CLAIMS} claims that a token must have; an issuer may have tokens for everybody"
+    )]
+    ClaimCount,
+    /// Who has no scope could do nothing.
+    #[error("name at least one scope")]
     NoScope,
     /// The token would have expired before it was made.
     #[error("the expiry {0} has passed; name a later time")]

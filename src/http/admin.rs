@@ -10,6 +10,7 @@ mod extract;
 mod health;
 mod history;
 mod interfaces;
+mod issuers;
 mod journal;
 mod moment;
 mod operations;
@@ -56,6 +57,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(tokens::rotate))
         .routes(routes!(tokens::revoke))
         .routes(routes!(repair::access))
+        .routes(routes!(issuers::list, issuers::add))
+        .routes(routes!(issuers::remove))
         .routes(routes!(operations::replicas))
         .routes(routes!(health::detail))
         .routes(routes!(events::follow))

@@ -173,9 +173,11 @@ impl From<Refusal> for Problem {
             Refusal::EnvironmentMissing => return Self::no_environment(),
             Refusal::LastCallsUnknown(_) => Kind::StoreUnavailable,
             Refusal::TokenMissing => Kind::TokenNotFound,
-            Refusal::EnvironmentExists | Refusal::TokenExists | Refusal::LabelInUse(_) => {
-                Kind::AlreadyExists
-            }
+            Refusal::IssuerMissing => Kind::IssuerNotFound,
+            Refusal::EnvironmentExists
+            | Refusal::TokenExists
+            | Refusal::IssuerExists
+            | Refusal::LabelInUse(_) => Kind::AlreadyExists,
             Refusal::NoRollbackTarget(_) => Kind::NoRollbackTarget,
             Refusal::Repair(refusal) => match refusal {
                 repair::Refusal::NothingFaulty => Kind::NothingToRepair,
@@ -196,10 +198,12 @@ impl From<Refusal> for Problem {
             | Refusal::TooManyVariables
             | Refusal::TextTooLong(_)
             | Refusal::NoScope
+            | Refusal::ClaimCount
             | Refusal::NameReserved
             | Refusal::ExpiryPassed(_) => Kind::BadRequest,
             Refusal::TooManyEnvironments
             | Refusal::TooManyTokens
+            | Refusal::TooManyIssuers
             | Refusal::TooManyOverrides
             | Refusal::TooManyTexts
             | Refusal::SlotEmpty(_)

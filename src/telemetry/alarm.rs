@@ -35,11 +35,13 @@ pub enum Alarm {
     DefaultSnapshotInUse,
     /// The default snapshot cannot be used, should it be needed.
     DefaultSnapshotUnusable,
+    /// The keys of an issuer of tokens cannot be fetched.
+    IssuerKeys,
 }
 
 impl Alarm {
     /// Every alarm.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::UnreadableState,
         Self::NewerFormat,
         Self::UnreadableEnvelope,
@@ -51,12 +53,14 @@ impl Alarm {
         Self::LastGoodFile,
         Self::DefaultSnapshotInUse,
         Self::DefaultSnapshotUnusable,
+        Self::IssuerKeys,
     ];
 
     /// Its name in the metric, the log and the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::IssuerKeys => "issuer_keys",
             Self::UnreadableState => "unreadable_state",
             Self::NewerFormat => "newer_format",
             Self::UnreadableEnvelope => "unreadable_envelope",

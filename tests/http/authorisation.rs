@@ -120,6 +120,18 @@ const ROWS: &[(&str, [&str; 9])] = &[
         ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
     ),
     (
+        "GET /v1/issuers",
+        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+    ),
+    (
+        "POST /v1/issuers",
+        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+    ),
+    (
+        "DELETE /v1/issuers/{name}",
+        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+    ),
+    (
         "PUT /v1/environments/{environment}/interfaces/{number}",
         ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
     ),
@@ -200,6 +212,7 @@ async fn told(app: &TestApp, route: &str, token: Option<&String>) -> &'static st
         .replace("{environment}", MAIN)
         .replace("{id}", "0123456789abcdef")
         .replace("{number}", "1")
+        .replace("{name}", "nobody")
         // A stream without an end, unless it is asked to begin nowhere.
         .replace("/v1/events", "/v1/events?after=nowhere");
     let ask = if is_asked_by_flows(route) {

@@ -25,6 +25,7 @@ mod health;
 mod history;
 mod interfaces;
 mod oauth;
+mod oidc;
 mod operations;
 mod outcomes;
 mod overrides;

@@ -173,7 +173,7 @@ async fn tokens_that_make_no_sense_are_not_made() {
             .line(),
     );
     assert_snapshot!(lines.join("\n"), @"
-    400 bad-request: a token needs at least one scope
+    400 bad-request: name at least one scope
     400 bad-request: member scopes[0]: unknown value; expected one of `decide`, `report`, `read`, `operate`, `admin`
     400 bad-request: member scopes: wrong type or value; expected a list
     400 bad-request: member environments[0]: invalid environment name: expected 1 to 64 ASCII letters, digits, '.', '_' or '-', the first a letter or digit

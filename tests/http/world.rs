@@ -9,10 +9,12 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use traffic_cop::access::oauth::{SigningKeys, generate};
+use traffic_cop::access::oidc::issuers::Issuers;
 use traffic_cop::access::token::TokenText;
 use traffic_cop::access::{Authenticator, Keyring};
 use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control::Control;
+use traffic_cop::domain::access::Access;
 use traffic_cop::genesys::flow_end::FlowEnds;
 use traffic_cop::http::{self, Listener, RequestLimits};
 
@@ -33,6 +35,7 @@ pub(crate) struct TestApp {
     first_admin: TokenText,
     /// What JWTs are proved with.
     pub(crate) keyring: Arc<Keyring>,
+    issuers: Issuers,
 }
 
 /// Who may ask without a token.
@@ -86,6 +89,12 @@ impl TestApp {
         let first_admin = TokenText::draw();
         let keyring = Arc::new(Keyring::default());
         keyring.set_signing_keys(new_signing_key());
+        let issuers = Issuers::new(
+            keyring.clone(),
+            clock.clone(),
+            process.metrics.clone(),
+            None,
+        );
         let mut authenticator = Authenticator::default()
             .with_first_admin(&first_admin)
             .with_keyring(keyring.clone());
@@ -117,6 +126,7 @@ impl TestApp {
             clock,
             first_admin,
             keyring,
+            issuers,
         }
     }
 
@@ -129,6 +139,16 @@ impl TestApp {
     pub(crate) fn admin(&self, method: &str, path: &str) -> Ask {
         Ask::new(http::admin_router(self.listener.clone()), method, path)
             .by(self.first_admin.reveal())
+    }
+
+    /// Has the keys of trusted issuers fetched, as far as that is due.
+    pub(crate) async fn refresh_issuers(&self) {
+        let named = self.process.replica.look(|follower| {
+            let access = follower.access().state();
+            access.map(Access::issuer_urls)
+        });
+        let named = named.flatten().unwrap_or_default();
+        self.issuers.refresh(named).await;
     }
 
     /// The text of the first admin token.

@@ -3,11 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::Once;
 
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 
 /// The environment that a test has if it needs only one.
 pub(crate) const MAIN: &str = "Main_IVR";
+
+/// A header: its name and what it says.
+pub(crate) type Header = (&'static str, String);
 
 /// Someone with a token who talks to one service.
 #[derive(Debug, Clone)]
@@ -131,7 +134,37 @@ impl Client {
         }
     }
 
-    async fn get(&self, path: &str) -> Value {
+    /// Sends a request with a body to the admin listener, whatever is answered.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: &Value) -> Answer {
+        let request = self.http.request(method, format!("{}{path}", self.admin));
+        let request = request.bearer_auth(&self.token).json(body);
+        Answer::of(request).await.expect("an answer")
+    }
+
+    /// What a decision comes to for someone who presents this header and no other.
+    pub(crate) async fn decision_status(&self, name: &str, (header, value): &Header) -> u16 {
+        let request = self.call(name).header(*header, value);
+        Answer::of(request)
+            .await
+            .expect("an answer")
+            .status
+            .as_u16()
+    }
+
+    /// An access token of OAuth for a client, as Genesys asks for it.
+    pub(crate) async fn access_token(&self, client: &str, secret: &str) -> String {
+        let request = self
+            .http
+            .post(format!("{}/oauth/token", self.decisions))
+            .basic_auth(client, Some(secret))
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials");
+        let answer = Answer::of(request).await.expect("an answer").ok();
+        let token = answer["access_token"].as_str();
+        token.expect("an access token").to_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let request = self
             .http
             .get(format!("{}{path}", self.admin))

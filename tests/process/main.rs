@@ -1,5 +1,6 @@
 //! The real binary, as processes: what a newcomer sees first, what survives a crash, and what several of them agree on.
 
+mod access;
 mod audit;
 mod client;
 mod cluster;
@@ -8,6 +9,9 @@ mod crash;
 mod event_stream;
 mod events;
 mod exposures;
+#[path = "../support/issuer.rs"]
+#[expect(dead_code, reason = "every test binary uses its own share")]
+mod issuer;
 mod load;
 mod outage;
 mod proof;

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use data_encoding::{BASE64, HEXLOWER};
 use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
-use traffic_cop::domain::access::{Access, AccessCommand, Grant, Reach, Scope, TokenHash};
+use traffic_cop::domain::access::{Access, AccessCommand, Grant, Issuer, Reach, Scope, TokenHash};
 use traffic_cop::domain::command::{
     AddOverride, Claim, Command, DefineInterface, Rebind, Register, Release, Rollback, SetVariables,
 };
@@ -263,7 +263,25 @@ fn tell_access(access: &Access) -> Value {
         }
         told
     });
-    Value::Array(tokens.collect())
+    let issuers = access.issuers.iter().map(|(name, issuer)| {
+        let claims = issuer.claims.iter();
+        let claims: Vec<_> = claims
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let scopes = issuer.grant.scopes.iter();
+        let scopes: Vec<_> = scopes.map(ToString::to_string).collect();
+        let reach = issuer.grant.reach.environments();
+        let reach = reach.map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>());
+        json!({
+            "name": name.as_str(),
+            "url": issuer.url.as_str(),
+            "audience": issuer.audience.as_str(),
+            "claims": claims,
+            "scopes": scopes,
+            "environments": reach,
+        })
+    });
+    Value::Array(tokens.chain(issuers).collect())
 }
 
 /// Something that is stored, for which there is a file.
@@ -413,6 +431,32 @@ fn shapes() -> Vec<Shape> {
             expires_at: Some("2027-01-01T00:00:00Z".parse().expect("a time")),
         },
     );
+    let mut history = History::<Access>::new("access", tell_access);
+    let mut then = |name: &str, command: AccessCommand| shapes.push(history.then(name, &command));
+    then(
+        "access-with-an-issuer",
+        AccessCommand::AddIssuer {
+            name: "github-production".parse().expect("a name"),
+            issuer: Issuer {
+                url: "https://token.actions.githubusercontent.com"
+                    .parse()
+                    .expect("an issuer"),
+                audience: "traffic-cop".parse().expect("an audience"),
+                claims: [("ref", "refs/heads/*"), ("repository", "acme/ivr")]
+                    .map(|(name, value)| {
+                        let value = value.parse().expect("a value");
+                        (name.parse().expect("a claim"), value)
+                    })
+                    .into(),
+                grant: Grant {
+                    scopes: [Scope::Operate].into(),
+                    reach: Reach::Environments(["Main_IVR".parse().expect("a name")].into()),
+                },
+            },
+        },
+    );
+    let issuer = "github-production".parse().expect("a name");
+    then("access-without-it", AccessCommand::RemoveIssuer(issuer));
     // Of a shape that is passed through more than once, the last counts.
     shapes.reverse();
     let mut seen = std::collections::HashSet::new();

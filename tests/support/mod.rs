@@ -20,6 +20,7 @@ pub(crate) mod engine;
 pub(crate) mod event_stream;
 pub(crate) mod fault_proxy;
 pub(crate) mod forgery;
+pub(crate) mod issuer;
 pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;

@@ -87,6 +87,23 @@ pub enum Reach {
     Environments(BTreeSet<EnvironmentName>),
 }
 
+impl Reach {
+    /// The environments that are named; `None` for all.
+    #[must_use]
+    pub fn environments(&self) -> Option<&BTreeSet<EnvironmentName>> {
+        match self {
+            Self::Everywhere => None,
+            Self::Environments(names) => Some(names),
+        }
+    }
+}
+
+impl From<Option<BTreeSet<EnvironmentName>>> for Reach {
+    fn from(names: Option<BTreeSet<EnvironmentName>>) -> Self {
+        names.map_or(Self::Everywhere, Self::Environments)
+    }
+}
+
 /// What a caller may do, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {

@@ -578,6 +578,101 @@ fn tokens_that_contradict_each_other_are_noticed() {
     });
     let many = Access {
         tokens: many.collect(),
+        ..Access::default()
     };
     assert_eq!(many.inconsistency(), Some("too many tokens"));
+    let mut trusting = access.clone();
+    let name: IssuerName = "a".parse().unwrap();
+    trusting.issuers.insert(name, issuer(&[("b", "c")]));
+    assert_eq!(trusting.inconsistency(), None);
+    let entry = |change: fn(&mut Issuer)| {
+        let mut trusting = trusting.clone();
+        trusting.issuers.values_mut().for_each(change);
+        trusting.inconsistency()
+    };
+    assert_eq!(
+        entry(|issuer| issuer.grant.scopes.clear()),
+        Some("an issuer entry has no scope")
+    );
+    assert_eq!(
+        entry(|issuer| issuer.claims.clear()),
+        Some("an issuer entry asks for no claims, or for too many")
+    );
+}
+
+fn issuer(claims: &[(&str, &str)]) -> Issuer {
+    let claims = claims.iter();
+    Issuer {
+        url: "https://issuer.example".parse().unwrap(),
+        audience: "traffic-cop".parse().unwrap(),
+        claims: claims
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect(),
+        grant: Grant::decisions(),
+    }
+}
+
+fn add(name: &str, issuer: Issuer) -> AccessCommand {
+    let name = name.parse().unwrap();
+    AccessCommand::AddIssuer { name, issuer }
+}
+
+#[test]
+fn an_issuer_is_trusted_only_for_what_its_tokens_say() {
+    let world = World::empty();
+    assert_eq!(
+        world.refusal(add("a", issuer(&[]))),
+        Refusal::ClaimCount,
+        "it may have tokens for everybody"
+    );
+    let many: Vec<_> = (0..=MAX_CLAIMS).map(|n| n.to_string()).collect();
+    let many: Vec<_> = many.iter().map(|name| (&**name, "x")).collect();
+    assert_eq!(world.refusal(add("a", issuer(&many))), Refusal::ClaimCount);
+    let mut useless = issuer(&many[1..]);
+    useless.grant.scopes.clear();
+    assert_eq!(world.refusal(add("a", useless)), Refusal::NoScope);
+    let world = world.after(add("a", issuer(&many[1..])));
+    assert_eq!(
+        world.refusal(add("a", issuer(&[("b", "c")]))),
+        Refusal::IssuerExists
+    );
+    let world = world.after(AccessCommand::RemoveIssuer("a".parse().unwrap()));
+    let gone = AccessCommand::RemoveIssuer("a".parse().unwrap());
+    assert_eq!(world.refusal(gone), Refusal::IssuerMissing);
+    let mut world = world;
+    for n in 0..MAX_ISSUERS {
+        world = world.after(add(&format!("n{n}"), issuer(&[("b", "c")])));
+    }
+    let one_more = add("one-more", issuer(&[("b", "c")]));
+    assert_eq!(world.refusal(one_more), Refusal::TooManyIssuers);
+}
+
+#[test]
+fn a_token_fits_an_entry_that_it_says_everything_for() {
+    let entry = issuer(&[("repository", "acme/ivr"), ("ref", "refs/heads/*")]);
+    let text = str::to_owned;
+    let fitting = Assertion {
+        issuer: text("https://issuer.example"),
+        audiences: [text("other"), text("traffic-cop")].into(),
+        claims: [
+            (text("repository"), vec![text("x"), text("acme/ivr")]),
+            (text("ref"), vec![text("refs/heads/main")]),
+        ]
+        .into(),
+    };
+    assert!(entry.admits(&fitting));
+    let without = |change: &dyn Fn(&mut Assertion)| {
+        let mut other = fitting.clone();
+        change(&mut other);
+        entry.admits(&other)
+    };
+    assert!(!without(&|other| other.issuer += "/"));
+    assert!(!without(&|other| other.audiences.clear()));
+    assert!(!without(&|other| drop(other.claims.remove("ref"))));
+    assert!(!without(&|other| other
+        .claims
+        .get_mut("ref")
+        .unwrap()
+        .clear()));
+    assert!(!issuer(&[]).admits(&fitting), "however it came to be there");
 }

@@ -60,7 +60,7 @@ impl Caller {
 
     /// Whether they may do what asks for `scope` in `environment`; `None` is the deployment as a whole.
     pub(super) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
-        self.principal.grant.allows(scope, environment)
+        self.principal.may(scope, environment)
     }
 
     /// Refuses callers who may not.
@@ -81,7 +81,7 @@ impl Caller {
 
     /// Refuses callers who may not do what asks for `scope` in any environment.
     pub(super) fn require_somewhere(&self, scope: Scope) -> Result<(), Problem> {
-        if self.principal.grant.allows_somewhere(scope) {
+        if self.principal.may_somewhere(scope) {
             return Ok(());
         }
         let detail = format!("this needs the scope {scope} in some environment");

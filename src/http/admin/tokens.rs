@@ -22,7 +22,7 @@ use super::receipt::{ReceiptView, WriteParams};
 use super::view::parts;
 use crate::access::token::TokenText;
 use crate::control::{Answer, Outcome};
-use crate::domain::access::{Access, AccessCommand, Grant, Reach, Scope, Token, TokenId};
+use crate::domain::access::{Access, AccessCommand, Grant, Scope, Token, TokenId};
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason, Revision};
 use crate::http::Listener;
 use crate::http::body::{self, Write};
@@ -177,9 +177,7 @@ pub(super) async fn create(
         hash: text.hash(),
         grant: Grant {
             scopes: members.scopes,
-            reach: members
-                .environments
-                .map_or(Reach::Everywhere, Reach::Environments),
+            reach: members.environments.into(),
         },
         expires_at: members.expires_at,
     };
@@ -265,10 +263,7 @@ impl TokenView {
             id: id.clone(),
             name: token.name.clone(),
             scopes: token.grant.scopes.clone(),
-            environments: match &token.grant.reach {
-                Reach::Everywhere => None,
-                Reach::Environments(names) => Some(names.clone()),
-            },
+            environments: token.grant.reach.environments().cloned(),
             created_at: token.created_at,
             expires_at: token.expires_at,
             retiring: token.retiring.iter().map(|text| text.until).collect(),

@@ -88,7 +88,7 @@ pub(super) fn require(
         // Only to ask may be for anyone.
         _ => authenticator.authenticate_known(headers, access, &*listener.clock),
     }?;
-    if principal.grant.allows(scope, Some(name)) {
+    if principal.may(scope, Some(name)) {
         return Ok(());
     }
     Err(Problem::new(

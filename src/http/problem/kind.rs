@@ -17,6 +17,8 @@ pub enum Kind {
     EnvironmentNotFound,
     /// No such token.
     TokenNotFound,
+    /// No such entry about an issuer.
+    IssuerNotFound,
     /// No such revision.
     RevisionNotFound,
     /// No such interface.
@@ -73,13 +75,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
         Self::EnvironmentNotFound,
         Self::TokenNotFound,
+        Self::IssuerNotFound,
         Self::RevisionNotFound,
         Self::InterfaceNotFound,
         Self::MethodNotAllowed,
@@ -131,6 +134,11 @@ impl Kind {
                 "environment-not-found",
                 StatusCode::NOT_FOUND,
                 "There is no such environment",
+            ),
+            Self::IssuerNotFound => (
+                "issuer-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no such issuer entry",
             ),
             Self::TokenNotFound => (
                 "token-not-found",

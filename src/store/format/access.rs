@@ -7,13 +7,30 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{FormatError, Stored, hex};
-use crate::domain::access::{Access, Grant, Reach, RetiringText, Scope, Token, TokenHash, TokenId};
-use crate::domain::ids::{Actor, AggregateKey, EnvironmentName};
+use crate::domain::access::{
+    Access, Grant, Issuer, RetiringText, Scope, Token, TokenHash, TokenId,
+};
+use crate::domain::ids::{
+    Actor, AggregateKey, Audience, ClaimName, ClaimPattern, EnvironmentName, IssuerName, IssuerUrl,
+};
 use crate::store::item::Item;
 
 #[derive(Serialize, Deserialize)]
 pub struct WireAccess {
     tokens: BTreeMap<TokenId, WireToken>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    issuers: BTreeMap<IssuerName, WireIssuer>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct WireIssuer {
+    url: IssuerUrl,
+    audience: Audience,
+    claims: BTreeMap<ClaimName, ClaimPattern>,
+    scopes: BTreeSet<Scope>,
+    /// Absent: every environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    environments: Option<BTreeSet<EnvironmentName>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -49,6 +66,11 @@ impl Stored for Access {
                 .iter()
                 .map(|(id, token)| (id.clone(), token.into()))
                 .collect(),
+            issuers: self
+                .issuers
+                .iter()
+                .map(|(name, issuer)| (name.clone(), issuer.into()))
+                .collect(),
         }
     }
 
@@ -57,8 +79,12 @@ impl Stored for Access {
             .tokens
             .into_iter()
             .map(|(id, token)| Ok((id, token.try_into()?)));
+        let issuers = wire.issuers.into_iter();
         let access = Self {
             tokens: tokens.collect::<Result<_, FormatError>>()?,
+            issuers: issuers
+                .map(|(name, issuer)| (name, issuer.into()))
+                .collect(),
         };
         match access.inconsistency() {
             None => Ok(access),
@@ -75,16 +101,39 @@ impl Stored for Access {
     }
 }
 
+impl From<&Issuer> for WireIssuer {
+    fn from(issuer: &Issuer) -> Self {
+        Self {
+            url: issuer.url.clone(),
+            audience: issuer.audience.clone(),
+            claims: issuer.claims.clone(),
+            scopes: issuer.grant.scopes.clone(),
+            environments: issuer.grant.reach.environments().cloned(),
+        }
+    }
+}
+
+impl From<WireIssuer> for Issuer {
+    fn from(wire: WireIssuer) -> Self {
+        Self {
+            url: wire.url,
+            audience: wire.audience,
+            claims: wire.claims,
+            grant: Grant {
+                scopes: wire.scopes,
+                reach: wire.environments.into(),
+            },
+        }
+    }
+}
+
 impl From<&Token> for WireToken {
     fn from(token: &Token) -> Self {
         Self {
             name: token.name.clone(),
             sha256: HEXLOWER.encode(&token.hash.0),
             scopes: token.grant.scopes.clone(),
-            environments: match &token.grant.reach {
-                Reach::Everywhere => None,
-                Reach::Environments(names) => Some(names.clone()),
-            },
+            environments: token.grant.reach.environments().cloned(),
             created_at: token.created_at,
             expires_at: token.expires_at,
             retiring: token
@@ -114,9 +163,7 @@ impl TryFrom<WireToken> for Token {
             hash: token_hash(&wire.sha256)?,
             grant: Grant {
                 scopes: wire.scopes,
-                reach: wire
-                    .environments
-                    .map_or(Reach::Everywhere, Reach::Environments),
+                reach: wire.environments.into(),
             },
             created_at: wire.created_at,
             expires_at: wire.expires_at,

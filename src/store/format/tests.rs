@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::domain::Change;
 use crate::domain::Environment;
-use crate::domain::access::{Access, Grant, Reach, RetiringText, Scope, Token, TokenHash};
+use crate::domain::access::{Access, Grant, Issuer, Reach, RetiringText, Scope, Token, TokenHash};
 use crate::domain::command::{Command, Rebind, Rollback};
 use crate::domain::environment::strategy::{commands, environment_names, labels, reached, slots};
 use crate::domain::slot::Slot;
@@ -69,13 +69,35 @@ fn tokens() -> impl Strategy<Value = Token> {
         )
 }
 
-fn accesses() -> impl Strategy<Value = Access> {
-    let accesses = vec(tokens(), 0..6).prop_map(|tokens| Access {
-        tokens: tokens
-            .into_iter()
-            .map(|token| (token.hash.id(), token))
-            .collect(),
+fn issuers() -> impl Strategy<Value = (crate::domain::ids::IssuerName, Issuer)> {
+    let claims = btree_map("[a-z_]{1,8}", "[a-z/]{1,8}[*]?", 1..4).prop_map(|claims| {
+        let claims = claims.into_iter();
+        claims
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect()
     });
+    ("[a-z]{1,8}", "[a-z]{1,8}", "[a-z]{1,8}", claims, tokens()).prop_map(
+        |(name, host, audience, claims, token)| {
+            let issuer = Issuer {
+                url: format!("https://{host}").parse().unwrap(),
+                audience: audience.parse().unwrap(),
+                claims,
+                grant: token.grant,
+            };
+            (name.parse().unwrap(), issuer)
+        },
+    )
+}
+
+fn accesses() -> impl Strategy<Value = Access> {
+    let accesses =
+        (vec(tokens(), 0..6), vec(issuers(), 0..3)).prop_map(|(tokens, issuers)| Access {
+            tokens: tokens
+                .into_iter()
+                .map(|token| (token.hash.id(), token))
+                .collect(),
+            issuers: issuers.into_iter().collect(),
+        });
     accesses.prop_filter("tokens that contradict each other", |access| {
         access.inconsistency().is_none()
     })

@@ -1,177 +1,154 @@
-//! Who may use which route: every route of the description against every kind of caller.
+//! Who may use which route: every route of the description, every kind of caller, and two environments.
+//!
+//! What a route needs is said here by hand, what a caller has for it too; everything else is made from the two: each scope
+//! for each place, presented in each way, and all that lets nobody in.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
+use data_encoding::BASE64;
 use http::StatusCode;
+use http::header::AUTHORIZATION;
+use serde_json::{Value, json};
 
-use crate::world::{MAIN, TestApp};
+use crate::ask::Ask;
+use crate::support::issuer::Issuer;
+use crate::world::{MAIN, TestApp, because};
 
-/// The callers, in the order of the columns below.
-const CALLERS: [&str; 9] = [
-    "nobody",
-    "decide",
-    "report",
-    "read here",
-    "read elsewhere",
-    "read everywhere",
-    "operate here",
-    "operate everywhere",
-    "admin",
-];
+/// The two environments. Callers who are limited to one are limited to one of these.
+const ENVIRONMENTS: [&str; 2] = [MAIN, "Other_IVR"];
+/// The scopes, in the order of the columns below.
+const SCOPES: [&str; 5] = ["decide", "report", "read", "operate", "admin"];
 
-/// What each caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
-/// "Here" is the environment of the path.
-const ROWS: &[(&str, [&str; 9])] = &[
-    //                                             nobody decide report r.here r.else r.all  o.here o.all  admin
+/// What a route needs. "Here" is the environment of its path.
+#[derive(Debug, Clone, Copy)]
+enum Needs {
+    /// Any scope: the answer holds what the caller may see.
+    Anything,
+    DecideHere,
+    ReportHere,
+    ReadHere,
+    ReadAnywhere,
+    ReadEverywhere,
+    OperateHere,
+    AdminHere,
+    Admin,
+}
+
+impl Needs {
+    /// For each scope, where a caller has to have it: `h`ere, e`l`sewhere or `e`verywhere.
+    const fn suffices(self) -> [&'static str; 5] {
+        match self {
+            //                     decide report read  operate admin
+            Self::Anything => ["h l e", "h l e", "h l e", "h l e", "h l e"],
+            Self::DecideHere => ["h e", "", "", "", "h e"],
+            Self::ReportHere => ["", "h e", "", "", "h e"],
+            Self::ReadHere => ["", "", "h e", "h e", "h e"],
+            Self::ReadAnywhere => ["", "", "h l e", "h l e", "h l e"],
+            Self::ReadEverywhere => ["", "", "e", "e", "e"],
+            Self::OperateHere => ["", "", "", "h e", "h e"],
+            Self::AdminHere => ["", "", "", "", "h e"],
+            Self::Admin => ["", "", "", "", "e"],
+        }
+    }
+}
+
+const ROWS: &[(&str, Needs)] = &[
     (
         "POST /v1/environments/{environment}/decisions",
-        ["401", "ok", "403", "403", "403", "403", "403", "403", "ok"],
+        Needs::DecideHere,
     ),
     (
         "POST /v1/environments/{environment}/variables",
-        ["401", "ok", "403", "403", "403", "403", "403", "403", "ok"],
+        Needs::DecideHere,
     ),
     (
         "POST /v1/environments/{environment}/outcomes",
-        ["401", "403", "ok", "403", "403", "403", "403", "403", "ok"],
+        Needs::ReportHere,
     ),
-    (
-        "GET /v1/environments",
-        ["401", "ok", "ok", "ok", "ok", "ok", "ok", "ok", "ok"],
-    ),
-    (
-        "GET /v1/environments/{environment}",
-        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
-    ),
+    ("GET /v1/environments", Needs::Anything),
+    ("GET /v1/environments/{environment}", Needs::ReadHere),
     (
         "GET /v1/environments/{environment}/history",
-        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+        Needs::ReadHere,
     ),
     (
         "POST /v1/environments/{environment}/explain",
-        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
+        Needs::ReadHere,
     ),
-    (
-        "PUT /v1/environments/{environment}",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
-    ),
-    (
-        "DELETE /v1/environments/{environment}",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
-    ),
+    ("GET /v1/environments/{environment}/drain", Needs::ReadHere),
+    ("PUT /v1/environments/{environment}", Needs::OperateHere),
+    ("DELETE /v1/environments/{environment}", Needs::OperateHere),
     (
         "POST /v1/environments/{environment}/register",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/claim",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/release",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/rebind",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/cutover",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/rollback",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/weight",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/add_override",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "POST /v1/environments/{environment}/remove_override",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
-    ),
-    (
-        "POST /v1/environments/{environment}/repair",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "POST /v1/access/repair",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "GET /v1/tokens",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "POST /v1/tokens",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "POST /v1/tokens/{id}/rotate",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "DELETE /v1/tokens/{id}",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "GET /v1/issuers",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "POST /v1/issuers",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "DELETE /v1/issuers/{name}",
-        ["401", "403", "403", "403", "403", "403", "403", "ok"],
+        Needs::OperateHere,
     ),
     (
         "PUT /v1/environments/{environment}/interfaces/{number}",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "DELETE /v1/environments/{environment}/interfaces/{number}",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
         "PATCH /v1/environments/{environment}/variables",
-        ["401", "403", "403", "403", "403", "403", "ok", "ok", "ok"],
+        Needs::OperateHere,
     ),
     (
-        "GET /v1/replicas",
-        ["401", "403", "403", "403", "403", "ok", "403", "ok", "ok"],
+        "POST /v1/environments/{environment}/repair",
+        Needs::AdminHere,
     ),
-    (
-        "GET /v1/health/detail",
-        ["401", "403", "403", "403", "403", "ok", "403", "ok", "ok"],
-    ),
-    (
-        "GET /v1/events",
-        ["401", "403", "403", "ok", "ok", "ok", "ok", "ok", "ok"],
-    ),
-    (
-        "GET /v1/environments/{environment}/drain",
-        ["401", "403", "403", "ok", "403", "ok", "ok", "ok", "ok"],
-    ),
-    (
-        "GET /v1/snapshot",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "GET /v1/journal/export",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
-    (
-        "GET /v1/journal/verification",
-        ["401", "403", "403", "403", "403", "403", "403", "403", "ok"],
-    ),
+    ("POST /v1/access/repair", Needs::Admin),
+    ("GET /v1/tokens", Needs::Admin),
+    ("POST /v1/tokens", Needs::Admin),
+    ("POST /v1/tokens/{id}/rotate", Needs::Admin),
+    ("DELETE /v1/tokens/{id}", Needs::Admin),
+    ("GET /v1/issuers", Needs::Admin),
+    ("POST /v1/issuers", Needs::Admin),
+    ("DELETE /v1/issuers/{name}", Needs::Admin),
+    ("GET /v1/replicas", Needs::ReadEverywhere),
+    ("GET /v1/health/detail", Needs::ReadEverywhere),
+    ("GET /v1/events", Needs::ReadAnywhere),
+    ("GET /v1/snapshot", Needs::Admin),
+    ("GET /v1/journal/export", Needs::Admin),
+    ("GET /v1/journal/verification", Needs::Admin),
 ];
+
+/// Routes that ask for another kind of proof.
+const OTHERS: [&str; 1] = ["POST /oauth/token"];
 
 /// The routes that the description names.
 async fn described(app: &TestApp) -> BTreeSet<String> {
@@ -184,19 +161,185 @@ async fn described(app: &TestApp) -> BTreeSet<String> {
     routes.collect()
 }
 
-/// Tokens of the callers; `None` is nobody.
-async fn tokens(app: &TestApp) -> [Option<String>; 9] {
-    [
-        None,
-        Some(app.token(&["decide"], None).await),
-        Some(app.token(&["report"], None).await),
-        Some(app.token(&["read"], Some(&[MAIN])).await),
-        Some(app.token(&["read"], Some(&["Other_IVR"])).await),
-        Some(app.token(&["read"], None).await),
-        Some(app.token(&["operate"], Some(&[MAIN])).await),
-        Some(app.token(&["operate"], None).await),
-        Some(app.token(&["admin"], None).await),
-    ]
+/// What a caller presents.
+#[derive(Debug, Clone)]
+enum Credential {
+    Nothing,
+    Authorization(String),
+    ApiKey(String),
+    /// A header and a key: two credentials.
+    Both(String),
+}
+
+impl Credential {
+    fn bearer(text: &str) -> Self {
+        Self::Authorization(format!("Bearer {text}"))
+    }
+
+    fn basic(user: &str, text: &str) -> Self {
+        let pair = BASE64.encode(format!("{user}:{text}").as_bytes());
+        Self::Authorization(format!("Basic {pair}"))
+    }
+
+    fn present(&self, ask: Ask) -> Ask {
+        let ask = ask.by_nobody();
+        match self {
+            Self::Nothing => ask,
+            Self::Authorization(value) => ask.header(AUTHORIZATION, value),
+            Self::ApiKey(key) => ask.header("x-api-key", key),
+            Self::Both(key) => ask
+                .header(AUTHORIZATION, &format!("Bearer {key}"))
+                .header("x-api-key", key),
+        }
+    }
+}
+
+/// A caller: what they are called here, what they have and where, and what they present.
+struct Caller {
+    name: String,
+    /// Index of the scope, and the environment or everywhere. `None` is who is let in by nothing.
+    has: Option<(usize, Option<&'static str>)>,
+    presents: Credential,
+}
+
+impl Caller {
+    /// What they should be told on `route` in `environment`.
+    fn expects(&self, needs: Needs, environment: &str) -> &'static str {
+        let Some((scope, place)) = self.has else {
+            return "401";
+        };
+        let place = match place {
+            None => "e",
+            Some(place) if place == environment => "h",
+            Some(_) => "l",
+        };
+        match needs.suffices()[scope].contains(place) {
+            true => "ok",
+            false => "403",
+        }
+    }
+}
+
+/// A token: its id and its text.
+async fn token(app: &TestApp, name: &str, mut members: Value) -> (String, String) {
+    members["name"] = name.into();
+    let made = app.admin("POST", "/v1/tokens").json(&because(members));
+    let made = made.send().await.ok().json();
+    let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+    (text("id"), text("token"))
+}
+
+async fn access_token(app: &TestApp, client: &str, secret: &str) -> String {
+    let ask = app.decisions("POST", "/oauth/token");
+    let ask = Credential::basic(client, secret).present(ask);
+    let ask = ask.body(
+        "application/x-www-form-urlencoded",
+        "grant_type=client_credentials",
+    );
+    let issued = ask.send().await.ok().json();
+    issued["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// A token of an issuer that holds for a day and fits the entry of this name.
+fn jwt(app: &TestApp, issuer: &Issuer, entry: &str) -> String {
+    let now = app.listener.clock.now().as_second();
+    issuer.token(
+        now,
+        json!({ "sub": "pipeline", "entry": entry, "exp": now + 86_400 }),
+    )
+}
+
+/// An entry about an issuer: who names it may use `scope` in one environment.
+async fn trust(app: &TestApp, issuer: &Issuer, name: &str, scope: &str) {
+    let entry = json!({
+        "name": name, "url": issuer.url(), "audience": "traffic-cop", "claims": { "entry": name },
+        "scopes": [scope], "environments": [MAIN],
+    });
+    let ask = app.admin("POST", "/v1/issuers").json(&because(entry));
+    ask.send().await.ok();
+}
+
+/// Every scope everywhere and in each environment; and in each way of presenting it, for one environment.
+async fn callers_with_scopes(app: &TestApp, issuer: &Issuer) -> Vec<Caller> {
+    let mut callers = Vec::new();
+    for (index, scope) in SCOPES.into_iter().enumerate() {
+        for place in [None, Some(ENVIRONMENTS[0]), Some(ENVIRONMENTS[1])] {
+            let name = format!("{scope} {}", place.unwrap_or("everywhere"));
+            let environments = place.map(|place| [place]);
+            let members = json!({ "scopes": [scope], "environments": environments });
+            let (_, text) = token(app, &name, members).await;
+            let mut ways = vec![("bearer", Credential::bearer(&text))];
+            if place == Some(MAIN) {
+                let access = access_token(app, &name, &text).await;
+                ways.extend([
+                    ("Basic", Credential::basic(&name, &text)),
+                    ("X-API-Key", Credential::ApiKey(text.clone())),
+                    ("OAuth", Credential::bearer(&access)),
+                    ("OIDC", Credential::bearer(&jwt(app, issuer, scope))),
+                ]);
+                trust(app, issuer, scope, scope).await;
+            }
+            callers.extend(ways.into_iter().map(|(way, presents)| Caller {
+                name: format!("{name} by {way}"),
+                has: Some((index, place)),
+                presents,
+            }));
+        }
+    }
+    callers
+}
+
+/// Who is let in by nothing: never, not any more, or not by this. Half an hour passes.
+async fn callers_without_any(app: &TestApp, issuer: &Issuer) -> Vec<Caller> {
+    let ends = json!({ "scopes": ["admin"], "expires_at": "2026-01-05T08:30:00Z" });
+    let (_, expired) = token(app, "expired", ends).await;
+    let of_expired = access_token(app, "expired", &expired).await;
+    let (id, revoked) = token(app, "revoked", json!({ "scopes": ["admin"] })).await;
+    let of_revoked = access_token(app, "revoked", &revoked).await;
+    let (_, good) = token(app, "good", json!({ "scopes": ["admin"] })).await;
+    let now = app.listener.clock.now().as_second();
+    trust(app, issuer, "removed", "admin").await;
+    let of_removed = jwt(app, issuer, "removed");
+    let over = json!({ "sub": "pipeline", "entry": "admin", "exp": now + 1_000 });
+    let over = issuer.token(now, over);
+    let stranger = Issuer::start().await;
+    for path in [format!("/v1/tokens/{id}"), "/v1/issuers/removed".to_owned()] {
+        let remove = app.admin("DELETE", &format!("{path}?reason=r"));
+        remove.send().await.ok();
+    }
+    app.advance(Duration::from_secs(30 * 60));
+    let bearer = Credential::bearer;
+    let callers = [
+        ("nobody", Credential::Nothing),
+        ("malformed", Credential::Authorization(good.clone())),
+        (
+            "malformed Basic",
+            Credential::Authorization("Basic ?".into()),
+        ),
+        ("several", Credential::Both(good.clone())),
+        ("unknown", bearer(&format!("{good}0"))),
+        ("unknown key", Credential::ApiKey("guess".to_owned())),
+        ("unknown Basic", Credential::basic("good", &expired)),
+        ("no JWT", bearer("a.b.c")),
+        ("JWT of a stranger", bearer(&jwt(app, &stranger, "admin"))),
+        ("JWT that fits no entry", bearer(&jwt(app, issuer, "none"))),
+        ("JWT that is over", bearer(&over)),
+        ("JWT whose entry is removed", bearer(&of_removed)),
+        ("expired", bearer(&expired)),
+        ("expired Basic", Credential::basic("expired", &expired)),
+        ("expired key", Credential::ApiKey(expired)),
+        ("OAuth of an expired client", bearer(&of_expired)),
+        ("revoked", bearer(&revoked)),
+        ("revoked Basic", Credential::basic("revoked", &revoked)),
+        ("revoked key", Credential::ApiKey(revoked)),
+        ("OAuth of a revoked client", bearer(&of_revoked)),
+    ];
+    let callers = callers.into_iter().map(|(name, presents)| Caller {
+        name: name.to_owned(),
+        has: None,
+        presents,
+    });
+    callers.collect()
 }
 
 /// Whether the decisions listener serves the route.
@@ -206,10 +349,16 @@ fn is_asked_by_flows(route: &str) -> bool {
         .any(|resource| route == format!("POST /v1/environments/{{environment}}/{resource}"))
 }
 
-async fn told(app: &TestApp, route: &str, token: Option<&String>) -> &'static str {
+/// What a caller is told: `401` who are you, `403` you may not, or `ok`, which is anything that comes after that question.
+async fn told(
+    app: &TestApp,
+    route: &str,
+    environment: &str,
+    presents: &Credential,
+) -> &'static str {
     let (method, path) = route.split_once(' ').expect("method and path");
     let path = path
-        .replace("{environment}", MAIN)
+        .replace("{environment}", environment)
         .replace("{id}", "0123456789abcdef")
         .replace("{number}", "1")
         .replace("{name}", "nobody")
@@ -220,20 +369,13 @@ async fn told(app: &TestApp, route: &str, token: Option<&String>) -> &'static st
     } else {
         app.admin(method, &path)
     };
-    let answer = match token {
-        Some(token) => ask.by(token),
-        None => ask.by_nobody(),
-    };
-    match answer.send().await.status {
+    match presents.present(ask).send().await.status {
         StatusCode::UNAUTHORIZED => "401",
         StatusCode::FORBIDDEN => "403",
         status if status.is_server_error() => panic!("{route}: {status}"),
         _ => "ok",
     }
 }
-
-/// Routes that ask for another kind of proof.
-const OTHERS: [&str; 1] = ["POST /oauth/token"];
 
 #[tokio::test]
 async fn every_route_has_a_row() {
@@ -249,28 +391,36 @@ async fn every_route_has_a_row() {
 
 #[tokio::test]
 async fn every_caller_may_do_what_the_table_says_and_no_more() {
-    let app = TestApp::start_for_known_callers().await;
-    app.create_with_candidate(MAIN).await;
-    app.create("Other_IVR").await;
-    let tokens = tokens(&app).await;
+    let (app, issuer) = (
+        TestApp::start_for_known_callers().await,
+        Issuer::start().await,
+    );
+    for environment in ENVIRONMENTS {
+        app.create_with_candidate(environment).await;
+    }
+    let mut callers = callers_with_scopes(&app, &issuer).await;
+    app.refresh_issuers().await;
+    callers.extend(callers_without_any(&app, &issuer).await);
     let mut wrong = BTreeMap::new();
-    for (route, expected) in ROWS {
-        for ((caller, token), expected) in CALLERS.iter().zip(&tokens).zip(expected) {
-            let told = told(&app, route, token.as_ref()).await;
-            if told != *expected {
-                wrong.insert(
-                    format!("{route} for {caller}"),
-                    format!("told {told}, should be {expected}"),
-                );
+    for (route, needs) in ROWS {
+        for environment in ENVIRONMENTS {
+            for caller in &callers {
+                let expected = caller.expects(*needs, environment);
+                let told = told(&app, route, environment, &caller.presents).await;
+                if told != expected {
+                    wrong.insert(
+                        format!("{route} in {environment} for {}", caller.name),
+                        format!("told {told}, should be {expected}"),
+                    );
+                }
             }
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert_eq!(
-        app.revision(MAIN).await,
-        2,
-        "none of these requests was a whole one"
-    );
+    for environment in ENVIRONMENTS {
+        let revision = app.revision(environment).await;
+        assert_eq!(revision, 2, "none of these requests was a whole one");
+    }
 }
 
 #[tokio::test]
@@ -284,6 +434,7 @@ async fn a_decisions_listener_for_anyone_does_not_open_the_admin_api() {
         } else {
             "401"
         };
-        assert_eq!(told(&app, route, None).await, expected, "{route}");
+        let told = told(&app, route, MAIN, &Credential::Nothing).await;
+        assert_eq!(told, expected, "{route}");
     }
 }

@@ -60,7 +60,10 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         None
     };
     let endpoint = args.store.endpoint(embedded.as_ref().map(embedded_url));
-    let store = Store::connect(&endpoint, metrics.store_requests.clone()).await;
+    let mut store = Store::connect(&endpoint, metrics.store_requests.clone()).await;
+    if args.decisions_only {
+        store = store.reading_control();
+    }
     let replica = Replica::new(store, Arc::clone(&clock), metrics.clone());
     let replica = Arc::new(replica.with_validation_budget(args.validation_budget()));
     let authenticator = authenticator(&args, embedded.is_some())?;
@@ -241,10 +244,15 @@ fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenti
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
 fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<()> {
     let decisions = doors.decisions_address()?;
-    let admin = doors.admin_address()?;
-    let mut text = format!(
-        "decisions  http://{decisions}\nadmin      http://{admin}  (API documentation: http://{admin}/docs/)\n"
-    );
+    let mut text = format!("decisions  http://{decisions}\n");
+    match doors.second_address()? {
+        Some(admin) if !args.decisions_only => {
+            text +=
+                &format!("admin      http://{admin}  (API documentation: http://{admin}/docs/)\n");
+        }
+        Some(metrics) => text += &format!("metrics    http://{metrics}/metrics\n"),
+        None => {}
+    }
     if is_embedded {
         let directory = args.store.data_dir.display();
         text += &format!(

@@ -128,6 +128,22 @@ pub struct ServeArgs {
         value_name = "ADDRESS"
     )]
     pub admin: SocketAddr,
+    /// Answer decisions and nothing else: no admin listener, and of the tables only the evidence is written. For processes that
+    /// the internet reaches; what they may do to the control table is then to read it.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DECISIONS_ONLY",
+        conflicts_with_all = ["admin", "admin_token", "admin_token_file"]
+    )]
+    pub decisions_only: bool,
+    /// Address of a listener for health and metrics, in a process without an admin listener.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_METRICS",
+        requires = "decisions_only",
+        value_name = "ADDRESS"
+    )]
+    pub metrics: Option<SocketAddr>,
     /// File with the first admin token. The embedded store makes one in its data directory.
     #[arg(long, env = "TRAFFIC_COP_ADMIN_TOKEN_FILE", value_name = "FILE")]
     pub admin_token_file: Option<PathBuf>,
@@ -238,10 +254,24 @@ impl ServeArgs {
     /// Which do, and how to mend them.
     pub fn check(&self) -> anyhow::Result<()> {
         anyhow::ensure!(
+            !(self.decisions_only && self.store.is_embedded()),
+            "--decisions-only is for a store that others write to: name it with --region, --control-table or --endpoint-url"
+        );
+        anyhow::ensure!(
             self.validation_budget() <= self.overload.decision_deadline() / 2,
             "--validation-budget-ms must be at most half of --decision-deadline-ms: the wait for a proof is a part of the decision"
         );
         Ok(())
+    }
+
+    /// The second listener: what it is called, and its address. `None` if there is none.
+    #[must_use]
+    pub fn second_listener(&self) -> Option<(&'static str, SocketAddr)> {
+        if self.decisions_only {
+            self.metrics.map(|address| ("metrics", address))
+        } else {
+            Some(("admin", self.admin))
+        }
     }
 
     /// Time between a signal to stop and the moment from which no connection is accepted any more.

@@ -143,6 +143,13 @@ impl RoutedService {
         Self { listener, router }
     }
 
+    /// The service behind the listener for metrics of a process without an admin listener.
+    #[must_use]
+    pub fn metrics(listener: Arc<Listener>) -> Self {
+        let router = metrics_router(Arc::clone(&listener));
+        Self { listener, router }
+    }
+
     /// The service behind the decisions listener, without the shortcut of [`DecisionsService`].
     #[must_use]
     pub fn decisions(listener: Arc<Listener>) -> Self {
@@ -233,6 +240,20 @@ pub fn admin_router(listener: Arc<Listener>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&listener), overload::shed))
         .layer(from_fn_with_state(listener, count_problems))
         .layer(from_fn(forbid_storing))
+}
+
+/// What a process without an admin listener tells of itself: the layers of [`admin_router`] around two of its resources.
+fn metrics_router(listener: Arc<Listener>) -> Router {
+    Router::new()
+        .merge(health::router())
+        .route("/metrics", get(health::metrics))
+        .fallback(nothing_here)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(Arc::clone(&listener), overload::shed))
+        .layer(from_fn_with_state(Arc::clone(&listener), count_problems))
+        .layer(from_fn(forbid_storing))
+        .with_state(listener)
 }
 
 async fn nothing_here() -> Problem {

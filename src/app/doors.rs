@@ -23,12 +23,14 @@ use crate::signals::Stop;
 #[derive(Debug)]
 pub(super) struct Doors {
     decisions: Door,
-    admin: Door,
+    /// Administration; in a process that only decides, metrics or nothing.
+    second: Option<Door>,
+    is_decisions_only: bool,
     threads: DecisionThreads,
 }
 
 impl Doors {
-    /// Opens both listeners. From now on the system lets callers queue.
+    /// Opens the listeners. From now on the system lets callers queue.
     pub(super) fn open(args: &ServeArgs, listener: &Listener) -> anyhow::Result<Self> {
         let limits = &args.limits;
         let connections = room_for_decisions(args);
@@ -45,13 +47,17 @@ impl Doors {
             let _threads = threads.enter();
             bind(args.decisions, "decisions", queue)?
         };
-        let admin = bind(args.admin, "admin", queue)?;
+        let second = args.second_listener().map(|(name, address)| {
+            let socket = bind(address, name, queue)?;
+            anyhow::Ok(door(name, socket, limits.max_admin_connections))
+        });
         Ok(Self {
             decisions: Door {
                 load: Some(Arc::clone(&listener.load)),
                 ..door("decisions", decisions, connections)
             },
-            admin: door("admin", admin, limits.max_admin_connections),
+            second: second.transpose()?,
+            is_decisions_only: args.decisions_only,
             threads,
         })
     }
@@ -60,8 +66,9 @@ impl Doors {
         self.decisions.socket.local_addr()
     }
 
-    pub(super) fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.admin.socket.local_addr()
+    pub(super) fn second_address(&self) -> io::Result<Option<SocketAddr>> {
+        let second = self.second.as_ref();
+        second.map(|door| door.socket.local_addr()).transpose()
     }
 
     /// Answers until a signal comes, then lets go in order: not ready but still there for `delay`, no new connections, answers
@@ -74,7 +81,8 @@ impl Doors {
     ) -> io::Result<()> {
         let Self {
             decisions,
-            admin,
+            second,
+            is_decisions_only,
             threads,
         } = self;
         let _pulses = [
@@ -83,10 +91,15 @@ impl Doors {
         ];
         let no_more = CancellationToken::new();
         let service = DecisionsService::new(Arc::clone(&listener));
-        let routed = RoutedService::admin(Arc::clone(&listener));
         let mut serving = JoinSet::new();
         serving.spawn_on(serve(decisions, service, no_more.clone()), threads.handle());
-        serving.spawn(serve(admin, routed, no_more.clone()));
+        if let Some(door) = second {
+            let routed = match is_decisions_only {
+                true => RoutedService::metrics(Arc::clone(&listener)),
+                false => RoutedService::admin(Arc::clone(&listener)),
+            };
+            serving.spawn(serve(door, routed, no_more.clone()));
+        }
 
         stop.wait().await;
         listener.draining.cancel();

@@ -73,6 +73,12 @@ async fn ask_store(
     }
     // Whatever is wrong raises its alarm where it is found.
     if replica.join().await.is_ok() && !has_tokens(replica) && !authenticator.has_first_admin() {
+        if args.decisions_only {
+            tracing::warn!(
+                "there is no token yet; once another process has made one, decisions can be asked for here"
+            );
+            return Ok(());
+        }
         bail!(
             "there is no token yet, so nobody could use the service at {}; give the first admin token with \
              --admin-token-file or TRAFFIC_COP_ADMIN_TOKEN (make one with `traffic-cop token generate`)",

@@ -11,6 +11,7 @@ use aws_sdk_dynamodb::config::{BehaviorVersion, ConfigBag, Intercept, Region, Ru
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_http_client::{Builder, tls};
 
+use super::error::StoreError;
 use crate::telemetry::{StoreOperation, StoreRequests};
 
 /// One attempt of any request. DynamoDB answers in single-digit milliseconds; a second is a lost packet or a lost host.
@@ -59,9 +60,29 @@ pub struct Store {
     pub(super) once: Client,
     pub(super) control_table: String,
     pub(super) evidence_table: String,
+    may_write_control: bool,
 }
 
 impl Store {
+    /// The same tables for a process that only reads the control table. What would write to it is refused before it is sent.
+    #[must_use]
+    pub fn reading_control(mut self) -> Self {
+        self.may_write_control = false;
+        self
+    }
+
+    /// Refuses `operation` in a process that only reads the control table.
+    pub(super) fn check_control_write(&self, operation: &'static str) -> Result<(), StoreError> {
+        if self.may_write_control {
+            return Ok(());
+        }
+        Err(StoreError::Refused {
+            operation,
+            code: "ReadOnly".to_owned(),
+            message: "this process only reads the control table".to_owned(),
+        })
+    }
+
     /// Prepares a connection; nothing is sent before the first request. `requests` counts every attempt on the wire.
     pub async fn connect(endpoint: &Endpoint, requests: StoreRequests) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
@@ -107,6 +128,7 @@ impl Store {
             client: Client::from_conf(config),
             control_table: endpoint.control_table.clone(),
             evidence_table: endpoint.evidence_table.clone(),
+            may_write_control: true,
         }
     }
 }

@@ -119,6 +119,7 @@ impl Store {
     }
 
     async fn put_new(&self, item: &Item) -> Result<(), StoreError> {
+        self.check_control_write("PutItem")?;
         self.once
             .put_item()
             .table_name(&self.control_table)

@@ -174,6 +174,7 @@ impl Store {
         revision: Revision,
         fault: &str,
     ) -> Result<(), StoreError> {
+        self.check_control_write("PutItem")?;
         let Some((partition, sort)) = row_key(&record.change.aggregate) else {
             return Ok(());
         };
@@ -209,6 +210,7 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub(super) async fn finish_row(&self, record: &Record) -> Result<(), StoreError> {
+        self.check_control_write("PutItem")?;
         let change = &record.change;
         let Some((partition, sort)) = row_key(&change.aggregate) else {
             return Ok(());

@@ -5,10 +5,14 @@ mod audit;
 mod client;
 mod cluster;
 mod crash;
+mod decisions_only;
 #[path = "../support/event_stream.rs"]
 mod event_stream;
 mod events;
 mod exposures;
+#[path = "../support/fault_proxy.rs"]
+#[expect(dead_code, reason = "every test binary uses its own share")]
+mod fault_proxy;
 #[path = "../support/issuer.rs"]
 #[expect(dead_code, reason = "every test binary uses its own share")]
 mod issuer;

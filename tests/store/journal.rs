@@ -39,9 +39,46 @@ cases![
     no_record_can_pass_its_row_off_as_another_ones,
     heartbeats_replace_each_other_and_are_all_read,
     a_heartbeat_of_an_older_binary_is_read,
+    a_store_that_only_reads_control_writes_nothing_there,
     tables_are_made_once,
     missing_tables_are_named_and_refuse_every_request,
 ];
+
+async fn a_store_that_only_reads_control_writes_nothing_there(world: &mut World) {
+    let reading = world.store.clone().reading_control();
+    let position = Position::default();
+    let refused = reading.commit(draft("environment/Main_IVR"), &position, soon());
+    let refused = refused.await;
+    assert!(
+        matches!(refused, Err(CommitError::Refused(_))),
+        "{refused:?}"
+    );
+    let record = commit(world, draft("environment/Main_IVR"), &position).await;
+    assert_eq!(record.sequence, Sequence(1), "the place is free");
+    for update in [
+        RowUpdate::Finish(Box::new(record.clone())),
+        RowUpdate::Bar {
+            record: Box::new(record),
+            revision: Revision(1),
+            fault: "changed".to_owned(),
+        },
+    ] {
+        let refused = reading.update_row(&update).await;
+        assert!(
+            matches!(refused, Err(StoreError::Refused { .. })),
+            "{refused:?}"
+        );
+    }
+    assert_eq!(world.store.rows().await.expect("rows"), []);
+    assert_eq!(
+        reading
+            .head()
+            .await
+            .expect("an answer")
+            .map(|entry| entry.sequence()),
+        Some(Sequence(1))
+    );
+}
 
 async fn a_commit_reads_back_as_it_was_written(world: &mut World) {
     let record = commit(world, draft("environment/Main_IVR"), &Position::default()).await;

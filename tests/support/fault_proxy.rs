@@ -90,6 +90,8 @@ struct Shared {
     seen: watch::Sender<Vec<Ask>>,
     /// Reads that do not ask for the latest, which no engine here would give away.
     stale_reads: Mutex<Vec<String>>,
+    /// Requests that are more than looks: the operation and what it says.
+    writes: Mutex<Vec<String>>,
     /// Answers that are held.
     held: watch::Sender<usize>,
     /// Wakes those that hold an answer.
@@ -119,6 +121,7 @@ impl FaultProxy {
             chance: Mutex::default(),
             seen: watch::Sender::default(),
             stale_reads: Mutex::default(),
+            writes: Mutex::default(),
             held: watch::Sender::default(),
             release: Notify::new(),
             under_way: watch::Sender::new(0),
@@ -173,6 +176,13 @@ impl FaultProxy {
     /// How many requests of this kind have arrived, faults among them.
     pub(crate) fn count(&self, ask: Ask) -> usize {
         count(&self.shared.seen.borrow(), ask)
+    }
+
+    /// The requests so far that are more than looks and name `table`.
+    pub(crate) fn writes_to(&self, table: &str) -> Vec<String> {
+        let mut writes = locked(&self.shared.writes).clone();
+        writes.retain(|write| write.contains(&format!("\"{table}\"")));
+        writes
     }
 
     /// The reads so far that did not ask for the latest.
@@ -286,6 +296,9 @@ impl Shared {
             .unwrap_or_default();
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let is_read = matches!(target, "GetItem" | "Query" | "Scan" | "BatchGetItem");
+        if !is_read && target != "DescribeTable" {
+            locked(&self.writes).push(format!("{target} {body}"));
+        }
         if is_read && body["ConsistentRead"] != true {
             locked(&self.stale_reads).push(format!("{target} {body}"));
         }

@@ -2,6 +2,7 @@
 
 mod access;
 mod audit;
+mod canary;
 mod client;
 mod cluster;
 mod crash;

@@ -23,6 +23,7 @@ pub mod simulate;
 pub mod slot;
 pub mod test_calls;
 pub mod weight;
+pub mod whole_number;
 
 use std::time::Duration;
 

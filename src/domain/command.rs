@@ -20,6 +20,7 @@ use super::rollout::command::{
 use super::slot::{BySlot, Slot};
 use super::test_calls::TestCalls;
 use super::weight::Weight;
+use super::whole_number;
 
 /// A change of one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,6 +137,7 @@ pub struct Flow {
 pub struct Create {
     /// The flow each slot is bound to. The transfer in the Traffic Cop flow is fixed, so this stays.
     #[serde(deserialize_with = "two_flows")]
+    #[schema(value_type = TwoFlows)]
     pub flows: BySlot<Flow>,
     /// The slot that takes calls from the start; blue if left out.
     #[serde(default = "blue")]
@@ -151,13 +153,14 @@ pub struct Create {
 }
 
 /// A flow per slot and nothing else: what stands beside them would be ignored, and its sender not know.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct TwoFlows {
+    blue: Flow,
+    green: Flow,
+}
+
 fn two_flows<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BySlot<Flow>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct TwoFlows {
-        blue: Flow,
-        green: Flow,
-    }
     let TwoFlows { blue, green } = Deserialize::deserialize(deserializer)?;
     Ok(BySlot { blue, green })
 }
@@ -199,7 +202,7 @@ pub struct Claim {
     /// The version that will be registered.
     pub flow_version: VersionLabel,
     /// Minutes after which the claim expires, 1 to 1,440. The slot's content is unknown from then on.
-    #[serde(default = "one_hour")]
+    #[serde(default = "one_hour", deserialize_with = "whole_number::read")]
     #[schema(minimum = 1, maximum = 1440)]
     pub expires_in_minutes: u16,
 }
@@ -302,7 +305,7 @@ pub struct AddOverride {
     /// The slot that takes them. It has to hold a known flow version.
     pub to: Slot,
     /// Minutes after which the override expires, 1 to 1,440.
-    #[serde(default = "one_hour")]
+    #[serde(default = "one_hour", deserialize_with = "whole_number::read")]
     #[schema(minimum = 1, maximum = 1440)]
     pub expires_in_minutes: u16,
     /// Who answers for it, for whoever wonders later.

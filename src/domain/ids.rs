@@ -9,6 +9,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::whole_number;
+
 /// A text does not follow the grammar of what it should name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {what}: expected {expected}")]
@@ -106,14 +108,14 @@ text_type! {
 
 text_type! {
     /// Name of an Architect flow, as people see it.
-    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,126}[^\s\x00-\x1f\x7f])?$", example = "Main IVR Blue")]
+    #[schema(min_length = 1, max_length = 128, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,126}[^\s\x00-\x1f\x7f-\x9f])?$", example = "Main IVR Blue")]
     FlowName, "flow name", "1 to 128 characters on one line, no blank at either end",
     |text| is_line(text, 128)
 }
 
 text_type! {
     /// Label of a flow version, unique in its environment. Genesys numbers each flow on its own, so both can have a "45.0".
-    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,62}[^\s\x00-\x1f\x7f])?$", example = "2026-11-23.1")]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$", example = "2026-11-23.1")]
     VersionLabel, "flow version", "1 to 64 characters on one line, no blank at either end",
     |text| is_line(text, 64)
 }
@@ -155,21 +157,21 @@ text_type! {
 
 text_type! {
     /// Why a change was made, in the words of who made it. Kept in the journal for ever.
-    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,498}[^\s\x00-\x1f\x7f])?$", example = "release 2026-11-23")]
+    #[schema(min_length = 1, max_length = 500, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,498}[^\s\x00-\x1f\x7f-\x9f])?$", example = "release 2026-11-23")]
     Reason, "reason", "1 to 500 characters on one line, no blank at either end",
     |text| is_line(text, 500)
 }
 
 text_type! {
     /// Who answers for a smoke-test override: a person or a pipeline.
-    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1f\x7f]([^\x00-\x1f\x7f]{0,62}[^\s\x00-\x1f\x7f])?$", example = "IVR team, ext. 4711")]
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$", example = "IVR team, ext. 4711")]
     Owner, "owner", "1 to 64 characters on one line, no blank at either end",
     |text| is_line(text, 64)
 }
 
 text_type! {
     /// Who made a change: a token's name, or a subject that an identity provider vouches for.
-    #[schema(min_length = 1, max_length = 256, example = "release-pipeline")]
+    #[schema(min_length = 1, max_length = 256, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,254}[^\s\x00-\x1f\x7f-\x9f])?$", example = "release-pipeline")]
     Actor, "actor", "1 to 256 characters on one line, no blank at either end",
     |text| is_line(text, 256)
 }
@@ -267,7 +269,7 @@ macro_rules! counter_type {
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, ToSchema)]
         #[serde(transparent)]
         $(#[$meta])*
-        pub struct $name(pub u64);
+        pub struct $name(#[serde(deserialize_with = "whole_number::read")] pub u64);
 
         impl $name {
             /// The one after this.
@@ -348,8 +350,8 @@ impl FromStr for AggregateKey {
     ToSchema,
 )]
 #[serde(transparent)]
-#[schema(example = 0)]
-pub struct InterfaceNumber(pub u32);
+#[schema(value_type = u64, maximum = 4_294_967_295_u64, example = 0)]
+pub struct InterfaceNumber(#[serde(deserialize_with = "whole_number::read")] pub u32);
 
 impl InterfaceNumber {
     /// No interface, and so no variables.

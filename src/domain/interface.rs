@@ -4,6 +4,7 @@
 //! every variable of it, and nothing else. A flow cannot do without a variable that it was written to read, so only additions
 //! are compatible.
 
+mod description;
 #[cfg(test)]
 mod tests;
 
@@ -24,13 +25,12 @@ pub const MAX_TEXT_BYTES: usize = 1024;
 const MAX_INTEGER: u64 = (1 << 53) - 1;
 
 /// What a variable holds.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, expecting = "expected a text, a number, true or false")]
 pub enum VariableValue {
     /// True or false.
     Boolean(bool),
     /// A number, as it was written.
-    #[schema(value_type = f64)]
     Number(serde_json::Number),
     /// A text.
     Text(String),
@@ -51,15 +51,17 @@ impl VariableValue {
         }
     }
 
-    /// The value that a variable of one of these types gets from this: itself if it is of one of them, or else what its text
-    /// spells, since a command line has nothing but texts.
+    /// The value that a variable of one of these types gets from this: itself if it is of one of them, or else the whole number
+    /// that it is, or what its text spells, since a command line has nothing but texts.
     #[must_use]
     pub fn settle(&self, kinds: &BTreeSet<VariableType>) -> Option<Self> {
         if kinds.iter().any(|kind| self.is_of(*kind)) {
             return Some(self.clone());
         }
         let Self::Text(text) = self else {
-            return None;
+            return self
+                .whole()
+                .filter(|_| kinds.contains(&VariableType::Integer));
         };
         let spelled = if let Ok(boolean) = text.parse() {
             Self::Boolean(boolean)
@@ -68,6 +70,17 @@ impl VariableValue {
         };
         let fits = kinds.iter().any(|kind| spelled.is_of(*kind));
         fits.then_some(spelled)
+    }
+
+    /// The whole number that this is, if it is written as one with a fraction of zero: `5` for `5.0`.
+    fn whole(&self) -> Option<Self> {
+        let Self::Number(number) = self else {
+            return None;
+        };
+        let float = number.as_f64().filter(|_| number.is_f64())?;
+        let is_whole = float.fract() == 0.0 && float.abs() <= MAX_INTEGER as f64;
+        // Exact: it has no fraction and lies in the range of both.
+        is_whole.then(|| Self::Number((float as i64).into()))
     }
 
     /// Whether it is a text longer than [`MAX_TEXT_BYTES`].
@@ -105,7 +118,7 @@ impl fmt::Display for VariableType {
 }
 
 /// A variable of an interface.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Declaration")]
 pub struct Variable {
     name: VariableName,
@@ -140,6 +153,8 @@ impl Variable {
         kind: VariableType,
         default: VariableValue,
     ) -> Result<Self, MistypedDefault> {
+        let whole = default.whole().filter(|_| kind == VariableType::Integer);
+        let default = whole.unwrap_or(default);
         if default.is_of(kind) {
             Ok(Self {
                 name,
@@ -181,6 +196,7 @@ impl TryFrom<Declaration> for Variable {
 /// A contract: variables, each name once, in the order of their names.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "Vec<Variable>")]
+#[schema(max_items = 64)]
 pub struct Interface(Vec<Variable>);
 
 /// One name for two variables.

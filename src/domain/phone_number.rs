@@ -22,7 +22,11 @@ const MAX_DIGITS: usize = 15;
 // Four bits per symbol, the last one lowest, so that reading and comparing allocate nothing.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, example = "+4930123456")]
+#[schema(
+    value_type = String,
+    pattern = r"^ *(([Tt][Ee][Ll]|[Ss][Ii][Pp][Ss]?):)?[ .()-]*[+]?[ .()-]*[0-9]([ .()-]*[0-9]){0,14}[ .()-]*([@;].*)?$",
+    example = "+4930123456"
+)]
 pub struct PhoneNumber(u64);
 
 /// A text is no phone number.

@@ -1,14 +1,14 @@
 //! The calls that a smoke test is about.
 
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, OneOfBuilder, RefBuilder};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::phone_number::PhoneNumber;
 
 /// The calls that a smoke-test override is for, known by one number. An operator's number stays in the history.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", try_from = "Members")]
 pub enum TestCalls {
     /// Calls from this number.
@@ -34,6 +34,32 @@ impl TryFrom<Members> for TestCalls {
             (None, Some(number)) => Ok(Self::Dnis(number)),
             (None, None) | (Some(_), Some(_)) => Err("one number is needed, either ani or dnis"),
         }
+    }
+}
+
+impl PartialSchema for TestCalls {
+    /// Two closed objects, each with one number; what derives a schema would leave them open.
+    fn schema() -> RefOr<Schema> {
+        let calls = |member: &str, description| {
+            let number = RefBuilder::new().ref_location_from_schema_name(PhoneNumber::name());
+            ObjectBuilder::new()
+                .description(Some(description))
+                .property(member, RefOr::Ref(number.build()))
+                .required(member)
+                .additional_properties(Some(AdditionalProperties::FreeForm(false)))
+        };
+        let description = "The calls that a smoke-test override is for, known by one number. An operator's number stays in the history.";
+        OneOfBuilder::new()
+            .item(calls("ani", "Calls from this number."))
+            .item(calls("dnis", "Calls to this number."))
+            .description(Some(description))
+            .into()
+    }
+}
+
+impl ToSchema for TestCalls {
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((PhoneNumber::name().into_owned(), PhoneNumber::schema()));
     }
 }
 

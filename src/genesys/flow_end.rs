@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::ids::FlowId;
 use crate::domain::judge::metric::{Metric, MetricSet};
+use crate::domain::whole_number;
 
 /// How the `detail-type` of the event ends.
 const FLOW_END: &str = ".flow.end";
@@ -100,6 +101,7 @@ struct Detail {
 struct EventBody {
     conversation_id: String,
     /// Milliseconds since 1970.
+    #[serde(deserialize_with = "whole_number::read")]
     event_time: i64,
     flow_id: Option<String>,
     exit_reason: Option<String>,

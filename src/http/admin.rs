@@ -4,7 +4,7 @@ mod caller;
 mod commands;
 mod drain;
 mod environments;
-mod events;
+pub(super) mod events;
 mod explain;
 mod extract;
 mod health;

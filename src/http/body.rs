@@ -1,5 +1,6 @@
 //! Request bodies: JSON objects, read strictly.
 
+mod described;
 mod strict;
 
 use std::error::Error;
@@ -15,6 +16,7 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+pub use described::WriteBody;
 use strict::Strict;
 
 use super::head::fields;
@@ -106,7 +108,7 @@ impl<C: DeserializeOwned> Write<C> {
     /// # Errors
     /// The problem names the first member that is missing or wrong.
     pub fn parse(body: &[u8]) -> Result<Self, Problem> {
-        parse::<Strict>(body)?;
+        check_strictly(body)?;
         let Members(mut members) = parse(body)?;
         let place = members.iter().position(|(name, _)| name == "reason");
         let reason = place.map(|place| members.swap_remove(place).1);
@@ -149,6 +151,12 @@ pub fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
     let parsed = parsed.map_err(|error| malformed(&error.path().to_string(), error.inner()))?;
     deserializer.end().map_err(|error| malformed(".", &error))?;
     Ok(parsed)
+}
+
+/// Refuses JSON that readers understand differently. Where it stands is not told: names on the way there are input.
+fn check_strictly(body: &[u8]) -> Result<(), Problem> {
+    let read = serde_json::from_slice::<Strict>(body);
+    read.map(|_| ()).map_err(|error| malformed(".", &error))
 }
 
 fn malformed(path: &str, error: &serde_json::Error) -> Problem {

@@ -3,6 +3,7 @@
 //! What goes wrong here is told as that RFC wants it (section 5.2) and not as a problem document: whoever calls is an OAuth
 //! client that knows nothing of us.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -28,12 +29,25 @@ pub(super) fn router() -> Router<Arc<Listener>> {
 
 /// What a client asks for. The client authenticates itself with HTTP Basic: the name or id of a token, and its text.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `is_grant` reads")]
+#[expect(dead_code, reason = "describes what `ask_for_grant` reads")]
 struct TokenRequest {
-    /// `client_credentials`.
-    grant_type: String,
+    /// What the client has to show.
+    grant_type: GrantType,
     /// Not looked at: what a client may do is said by its token.
-    scope: Option<String>,
+    #[schema(required = false)]
+    scope: String,
+    /// Not looked at; none may stand twice.
+    #[serde(flatten)]
+    others: BTreeMap<String, String>,
+}
+
+/// What a client has to show.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes what `ask_for_grant` reads")]
+enum GrantType {
+    /// Its own credentials.
+    ClientCredentials,
 }
 
 /// An access token.

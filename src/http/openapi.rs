@@ -6,9 +6,11 @@ use axum::Router;
 use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{
     ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme,
 };
+use utoipa::openapi::server::{ServerBuilder, ServerVariableBuilder};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -22,10 +24,10 @@ use super::{Listener, decisions, oauth};
 #[openapi(
     info(
         title = "traffic-cop",
-        description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. `decisions`, `outcomes` and `POST variables` of an environment and `/oauth/token` are served by the decisions listener, everything else by the admin listener.",
+        description = "Decides which of two Genesys Cloud IVR flows, blue or green, takes each call. Operations that name a server of their own are served by the decisions listener, all others by the admin listener.",
     ),
-    // Named by a header, which does not collect what it names.
-    components(schemas(crate::domain::ids::IdempotencyKey)),
+    // Named by a header and sent as the data of events, which do not collect what they name.
+    components(schemas(crate::domain::ids::IdempotencyKey, super::admin::events::ChangeEvent)),
     modifiers(&Tokens),
     tags(
         (name = "decisions", description = "Asked by Genesys Cloud for every call"),
@@ -57,17 +59,39 @@ const TOKEN: &str = "token";
 const BASIC: &str = "basic";
 const API_KEY: &str = "api_key";
 
+/// Every operation of a path.
+fn operations(path: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem {
+        get,
+        put,
+        post,
+        delete,
+        patch,
+        ..
+    } = path;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Says of every operation that the decisions listener serves it.
+fn serve_elsewhere(description: &mut utoipa::openapi::OpenApi) {
+    let address = ServerVariableBuilder::new().default_value("127.0.0.1:8080");
+    let server = ServerBuilder::new()
+        .url("http://{address}")
+        .description(Some("The decisions listener"))
+        .parameter("address", address)
+        .build();
+    for path in description.paths.paths.values_mut() {
+        for operation in operations(path) {
+            operation.servers = Some(vec![server.clone()]);
+        }
+    }
+}
+
 /// Says of every operation that takes a token that it takes it in any form.
 fn allow_every_form(description: &mut utoipa::openapi::OpenApi) {
     let needs = |scheme: &str| SecurityRequirement::new(scheme, [""; 0]);
     for path in description.paths.paths.values_mut() {
-        let operations = [
-            &mut path.get,
-            &mut path.put,
-            &mut path.post,
-            &mut path.delete,
-        ];
-        for operation in operations.into_iter().flatten() {
+        for operation in operations(path) {
             let security = operation.security.get_or_insert_default();
             if security.contains(&needs(TOKEN)) {
                 security.extend([needs(BASIC), needs(API_KEY)]);
@@ -82,7 +106,7 @@ pub(super) fn split(
     listener: Arc<Listener>,
 ) -> (Router, utoipa::openapi::OpenApi) {
     // Described here, served by the other listener.
-    let (_, decisions) = OpenApiRouter::<Arc<Listener>>::new()
+    let (_, mut decisions) = OpenApiRouter::<Arc<Listener>>::new()
         .routes(routes!(decisions::decide_call))
         .routes(routes!(oauth::token))
         .routes(routes!(decisions::variables::look_up))
@@ -91,6 +115,7 @@ pub(super) fn split(
     let (router, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .merge(routes)
         .split_for_parts();
+    serve_elsewhere(&mut decisions);
     description.merge(decisions);
     allow_every_form(&mut description);
     (router.with_state(listener), description)

@@ -191,16 +191,16 @@ impl From<Refusal> for Problem {
                 let problem = Self::new(Kind::IncompatibleInterface, refusal.to_string());
                 return problem.with("variables", missed(incompatibility));
             }
-            Refusal::SameFlowTwice(_)
-            | Refusal::ClaimLength
+            Refusal::ClaimLength
             | Refusal::OverrideLength
-            | Refusal::InterfaceZero
             | Refusal::TooManyVariables
-            | Refusal::TextTooLong(_)
             | Refusal::NoScope
-            | Refusal::ClaimCount
+            | Refusal::ClaimCount => Kind::BadRequest,
+            Refusal::SameFlowTwice(_)
+            | Refusal::InterfaceZero
+            | Refusal::TextTooLong(_)
             | Refusal::NameReserved
-            | Refusal::ExpiryPassed(_) => Kind::BadRequest,
+            | Refusal::ExpiryPassed(_) => Kind::Unprocessable,
             Refusal::TooManyEnvironments
             | Refusal::TooManyTokens
             | Refusal::TooManyIssuers

@@ -167,7 +167,7 @@ async fn environments_that_make_no_sense_are_not_created() {
         );
     }
     assert_snapshot!(lines.join("\n"), @"
-    400 bad-request: both slots name the flow flow-blue; blue and green are two flows
+    422 unprocessable: both slots name the flow flow-blue; blue and green are two flows
     400 bad-request: member flows.green.id: invalid flow id: expected 1 to 64 ASCII letters, digits or '-'
     400 bad-request: member flows.green.name: invalid flow name: expected 1 to 128 characters on one line, no blank at either end
     400 bad-request: member flows.green.name: invalid flow name: expected 1 to 128 characters on one line, no blank at either end
@@ -398,7 +398,7 @@ async fn rebinding_says_what_else_has_to_be_done() {
         (&json!("unchanged"), &json!("same-flow"))
     );
     assert_snapshot!(app.ask(MAIN, "rebind", json!({ "slot": "blue", "flow": flow })).await.line(), @"409 refused: slot blue takes new calls; use the other slot, or move its calls away first");
-    assert_snapshot!(app.ask(MAIN, "rebind", json!({ "slot": "green", "flow": { "id": "flow-blue", "name": "x" } })).await.line(), @"400 bad-request: both slots name the flow flow-blue; blue and green are two flows");
+    assert_snapshot!(app.ask(MAIN, "rebind", json!({ "slot": "green", "flow": { "id": "flow-blue", "name": "x" } })).await.line(), @"422 unprocessable: both slots name the flow flow-blue; blue and green are two flows");
     assert_snapshot!(app.ask(MAIN, "rebind", json!({ "slot": "green" })).await.line(), @"400 bad-request: missing member `flow`");
 }
 
@@ -565,7 +565,8 @@ async fn every_write_but_creation_and_rollback_says_what_it_has_seen() {
             "{command}"
         );
         for bad in [
-            "2",
+            "2\"",
+            "+2",
             "\"x\"",
             "W/\"2\"",
             "\"2\", \"3\"",
@@ -603,6 +604,11 @@ async fn every_write_but_creation_and_rollback_says_what_it_has_seen() {
       "type": "urn:traffic-cop:problem:precondition-required"
     }
     "#);
+    assert_eq!(
+        cutover("1").send().await.problem(),
+        "stale",
+        "quotes may get lost"
+    );
     assert_snapshot!(cutover("\"1\"").send().await, @r#"
     412 Precondition Failed
     {

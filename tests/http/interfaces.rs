@@ -177,7 +177,7 @@ async fn a_definition_that_is_none_is_refused_by_its_member() {
         lines.push(define(&app, 1, variables).await.line());
     }
     assert_snapshot!(lines.join("\n"), @r#"
-    400 bad-request: interface 0 stands for none and has no variables; number interfaces from 1
+    404 interface-not-found: an interface has a whole number from 1
     404 interface-not-found: an interface has a whole number from 1
     404 interface-not-found: an interface has a whole number from 1
     404 interface-not-found: an interface has a whole number from 1
@@ -195,7 +195,7 @@ async fn a_definition_that_is_none_is_refused_by_its_member() {
     400 bad-request: member variables[0]: the default is not of the type boolean
     400 bad-request: member variables[0].default: expected a text, a number, true or false
     400 bad-request: member variables[0].default: expected a text, a number, true or false
-    400 bad-request: the text for variable A is too long; at most 1024 bytes are allowed
+    422 unprocessable: the text for variable A is too long; at most 1024 bytes are allowed
     400 bad-request: member variables: variable CLOSED stands twice; names that differ in nothing but case count as one
     400 bad-request: an interface has at most 64 variables
     "#);
@@ -236,7 +236,7 @@ async fn values_are_read_by_the_types_of_their_variables() {
     409 refused: the value of variable Closed has to be of type boolean
     409 refused: the value of variable Closed has to be of type boolean, the value of variable Prompt has to be of type string, the value of variable Rate has to be of type number, the value of variable Retries has to be of type integer
     409 refused: no interface of this environment has variables Pitch, Volume; define one that does first
-    400 bad-request: the text for variable Prompt is too long; at most 1024 bytes are allowed
+    422 unprocessable: the text for variable Prompt is too long; at most 1024 bytes are allowed
     400 bad-request: member values.Prompt: expected a text, a number, true or false
     400 bad-request: member values: invalid variable name: expected 1 to 64 ASCII letters, digits or '_', the first no digit; neither TC_ in front nor a member of every answer, such as Slot
     400 bad-request: member values: invalid variable name: expected 1 to 64 ASCII letters, digits or '_', the first no digit; neither TC_ in front nor a member of every answer, such as Slot
@@ -250,7 +250,7 @@ async fn values_are_read_by_the_types_of_their_variables() {
         .send()
         .await;
     assert_snapshot!(answer.line(), @r#"
-    400 bad-request: member values: a member stands twice in one object
+    400 bad-request: a member stands twice in one object
     "#);
 }
 
@@ -326,7 +326,7 @@ async fn no_version_is_registered_with_an_interface_that_is_not_defined() {
     lines.push(app.ask(MAIN, "register", register).await.line());
     assert_snapshot!(lines.join("\n"), @r#"
     409 refused: interface 1 is not defined in this environment; define it first
-    400 bad-request: interface 0 stands for none and has no variables; number interfaces from 1
+    422 unprocessable: interface 0 stands for none and has no variables; number interfaces from 1
     409 refused: interface 7 is not defined in this environment; define it first
     "#);
 }

@@ -177,12 +177,12 @@ async fn tokens_that_make_no_sense_are_not_made() {
     400 bad-request: member scopes[0]: unknown value; expected one of `decide`, `report`, `read`, `operate`, `admin`
     400 bad-request: member scopes: wrong type or value; expected a list
     400 bad-request: member environments[0]: invalid environment name: expected 1 to 64 ASCII letters, digits, '.', '_' or '-', the first a letter or digit
-    400 bad-request: the expiry 2026-01-05T08:00:00Z has passed; name a later time
+    422 unprocessable: the expiry 2026-01-05T08:00:00Z has passed; name a later time
     400 bad-request: member expires_at: invalid time: expected one such as 2027-01-31T12:00:00Z
     400 bad-request: member name: invalid actor: expected 1 to 256 characters on one line, no blank at either end
     400 bad-request: member name: wrong type or value; expected a text
-    400 bad-request: a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of identity providers' subjects
-    400 bad-request: a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of identity providers' subjects
+    422 unprocessable: a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of identity providers' subjects
+    422 unprocessable: a token cannot have this name: first-admin, anonymous and traffic-cop are taken, and names with a colon are those of identity providers' subjects
     400 bad-request: unknown member; expected one of `name`, `scopes`, `environments`, `expires_at`
     400 bad-request: missing member `scopes`
     400 bad-request: member reason: missing; say why, in one line
@@ -351,7 +351,7 @@ async fn rotations_that_make_no_sense_are_refused() {
     404 token-not-found: there is no token with this id
     404 token-not-found: there is no token with this id
     400 bad-request: member old_until: invalid time: expected one such as 2027-01-31T12:00:00Z
-    400 bad-request: the expiry 2026-01-05T08:00:00Z has passed; name a later time
+    422 unprocessable: the expiry 2026-01-05T08:00:00Z has passed; name a later time
     400 bad-request: unknown member; expected `old_until` or `expires_at`
     409 refused: at most 3 earlier texts of a token go on beside its present one; wait until one has ended, or end the present one at once
     ");

@@ -89,6 +89,8 @@ fn a_text_stands_for_what_it_spells_where_no_text_can_stand() {
         assert_eq!(settle(text, &[boolean]), None, "{text}");
     }
     assert_eq!(settle("5", &[]), None);
+    let whole = value(json!(5.0)).settle(&BTreeSet::from([integer]));
+    assert_eq!(whole, Some(value(json!(5))), "a fraction of zero is none");
     let kinds = BTreeSet::from([string]);
     assert_eq!(
         value(json!(5)).settle(&kinds),

@@ -112,16 +112,19 @@ fn only(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     Some(value.to_str().ok().filter(|_| is_only).unwrap_or_default())
 }
 
+/// A header's text without quotes around it: shells tend to lose them.
+fn unquoted(text: &str) -> &str {
+    text.strip_prefix('"')
+        .and_then(|text| text.strip_suffix('"'))
+        .unwrap_or(text)
+}
+
 /// The caller's name for the write, with or without the quotes that the header's draft standard asks for.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
     let Some(text) = only(headers, IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
-    let text = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .unwrap_or(text);
-    let key = text.parse().map_err(|error| {
+    let key = unquoted(text).parse().map_err(|error| {
         Problem::new(Kind::BadRequest, format!("header Idempotency-Key: {error}"))
     })?;
     Ok(Some(key))
@@ -136,10 +139,9 @@ fn expected_revision(headers: &HeaderMap) -> Result<Option<Revision>, Problem> {
     if text == "*" {
         return Ok(None);
     }
-    let number = text
-        .strip_prefix('"')
-        .and_then(|text| text.strip_suffix('"'))
-        .and_then(|text| text.parse().ok());
+    let digits = unquoted(text);
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = digits.parse().ok().filter(|_| is_number);
     let number = number.ok_or_else(|| {
         Problem::new(
             Kind::BadRequest,

@@ -12,7 +12,7 @@ use utoipa::IntoParams;
 use super::caller::{Caller, require_if_match};
 use super::environments::environment_name;
 use super::extract::{Path, Query};
-use super::receipt::WriteParams;
+use super::receipt::{FreeWriteParams, WriteParams};
 use super::view::WriteView;
 use crate::control::Outcome;
 use crate::domain::Environment;
@@ -23,26 +23,18 @@ use crate::domain::command::{
 };
 use crate::domain::ids::{AggregateKey, EnvironmentName, Reason};
 use crate::http::Listener;
-use crate::http::body::{self, Write};
+use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Kind, Problem, ProblemSchema};
 
 /// Told after a slot is bound to another flow.
 const REEXPORT: &str = "the transfer in the Traffic Cop flow still names the old flow: export the Traffic Cop flow again and publish it";
 
-/// A write's body: the command's members and `reason`. Only for the description; [`Write`] reads it.
+/// Names the body of each command in the description.
 macro_rules! described {
     ($($name:ident: $members:ident),*) => {
         $(
             #[doc = concat!("The members of `", stringify!($members), "`, and why.")]
-            #[derive(utoipa::ToSchema)]
-            #[expect(dead_code, reason = "describes what `Write::parse` reads")]
-            pub(super) struct $name {
-                #[schema(inline)]
-                #[serde(flatten)]
-                members: $members,
-                /// Why, in one line.
-                reason: Reason,
-            }
+            pub(super) type $name = WriteBody<$members>;
         )*
     };
 }
@@ -55,15 +47,22 @@ described!(
 
 /// Defines the handler of a command whose members are the body.
 macro_rules! command {
-    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, $precondition:expr, $summary:literal) => {
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Required, $summary:literal) => {
+        command!(@ $method, $handler, $path, $members, $body, IfMatch::Required, WriteParams, $summary,);
+    };
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Optional, $summary:literal $(, $response:tt)?) => {
+        command!(@ $method, $handler, $path, $members, $body, IfMatch::Optional, FreeWriteParams, $summary, $($response,)?);
+    };
+    (@ $method:ident, $handler:ident, $path:literal, $members:ident, $body:ident, $precondition:expr, $params:ident, $summary:literal, $($response:tt,)?) => {
         #[utoipa::path(
             $method,
             path = $path,
             tag = "environments",
             summary = $summary,
-            params(("environment" = EnvironmentName, Path), WriteParams),
+            params(("environment" = EnvironmentName, Path), $params),
             request_body = $body,
             responses(
+                $($response,)?
                 (status = 200, description = "Done, or nothing to do", body = WriteView),
                 (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
             ),
@@ -176,7 +175,8 @@ command!(
     "/v1/environments/{environment}",
     Create as CreateBody,
     IfMatch::Optional,
-    "Create an environment"
+    "Create an environment",
+    (status = 201, description = "Created", body = WriteView)
 );
 
 /// Why, where there is no body to say it in.

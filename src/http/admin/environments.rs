@@ -12,6 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::caller::Caller;
 use super::extract::{Path, Query};
 use super::history;
+use super::moment::Moment;
 use super::view::{EnvironmentView, Freshness, milliseconds, with_etag};
 use crate::domain::access::Scope;
 use crate::domain::ids::EnvironmentName;
@@ -80,6 +81,7 @@ pub(super) async fn list(
 #[into_params(parameter_in = Query)]
 pub(super) struct At {
     /// A revision, or a time (RFC 3339); now if left out.
+    #[param(value_type = Option<Moment>)]
     at: Option<String>,
 }
 

@@ -55,13 +55,13 @@ pub(super) struct Start {
 #[expect(dead_code, reason = "describes what `begin_after` reads")]
 pub(super) struct ResumeHeaders {
     /// Id of the last event seen; the stream goes on after it.
-    #[param(rename = "Last-Event-ID")]
-    last_event_id: Option<u64>,
+    #[param(rename = "Last-Event-ID", required = false)]
+    last_event_id: u64,
 }
 
 /// A change. Sent as `event: change`.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ChangeEvent {
+pub(in crate::http) struct ChangeEvent {
     /// What was changed: `environment/` and its name, or `access`.
     aggregate: String,
     /// The environment's name; null if another aggregate was changed.
@@ -86,6 +86,33 @@ struct ResetEvent {
     detail: &'static str,
 }
 
+/// An event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `follow` sends")]
+struct StreamedEvent {
+    /// What it tells.
+    event: EventName,
+    /// Its place in the journal.
+    #[schema(pattern = "^[0-9]+$")]
+    id: String,
+    /// A JSON object; of a `change`, a `ChangeEvent`.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
+/// What an event tells.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "describes what `follow` sends")]
+enum EventName {
+    /// A change.
+    Change,
+    /// The stream does not begin where it was asked to.
+    Reset,
+    /// An entry that cannot be read.
+    Unreadable,
+}
+
 /// Follows changes.
 #[utoipa::path(
     get,
@@ -95,7 +122,7 @@ struct ResetEvent {
     summary = "Changes as they come (server-sent events); the id of an event is its place in the journal",
     params(Start, ResumeHeaders),
     responses(
-        (status = 200, description = "A stream without an end. `change`: a change, with the state after it. `reset`: the journal does not hold the entry asked for; look at the present state, the stream goes on from there. `unreadable`: an entry that cannot be read", body = ChangeEvent, content_type = "text/event-stream"),
+        (status = 200, description = "A stream without an end. `change`: a change, with the state after it. `reset`: the journal does not hold the entry asked for; look at the present state, the stream goes on from there. `unreadable`: an entry that cannot be read", body = StreamedEvent, content_type = "text/event-stream"),
         (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
     ),
     security(("token" = [])),
@@ -146,7 +173,12 @@ fn begin_after(headers: &HeaderMap, parameter: Option<&str>) -> Result<Option<Se
     let Some((text, name)) = header.or(parameter) else {
         return Ok(None);
     };
-    let number = text.parse().map_err(|_| {
+    // More than any journal will ever hold is no id, although it is a number.
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| i64::try_from(*number).is_ok());
+    let number = number.ok_or_else(|| {
         Problem::new(
             Kind::BadRequest,
             format!("{name}: expected the id of an event, a whole number"),

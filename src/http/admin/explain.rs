@@ -40,7 +40,7 @@ pub(super) struct Question {
     /// The dialled number, likewise.
     dnis: Option<String>,
     /// A revision, or a time (RFC 3339); now if left out. Overrides are judged at that time, or at that of the revision.
-    #[schema(value_type = Option<String>, example = "2026-01-31T12:00:00Z")]
+    #[schema(example = "2026-01-31T12:00:00Z")]
     at: Option<Moment>,
 }
 

@@ -15,10 +15,10 @@ use super::receipt::WriteParams;
 use super::view::WriteView;
 use crate::domain::access::Scope;
 use crate::domain::command::{DefineInterface, RemoveInterface};
-use crate::domain::ids::{EnvironmentName, InterfaceNumber, Reason};
+use crate::domain::ids::{EnvironmentName, InterfaceNumber};
 use crate::domain::interface::Interface;
 use crate::http::Listener;
-use crate::http::body::{self, Write};
+use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Kind, Problem, ProblemSchema};
 
 /// What an interface is, but for its number.
@@ -30,15 +30,7 @@ pub(super) struct Definition {
 }
 
 /// The members of `Definition`, and why.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `Write::parse` reads")]
-pub(super) struct DefinitionBody {
-    #[schema(inline)]
-    #[serde(flatten)]
-    members: Definition,
-    /// Why, in one line.
-    reason: Reason,
-}
+pub(super) type DefinitionBody = WriteBody<Definition>;
 
 /// Defines an interface.
 #[utoipa::path(
@@ -112,7 +104,8 @@ pub(super) async fn remove(
 /// The number in a path; what is none names no interface.
 fn interface_number(text: &str) -> Result<InterfaceNumber, Problem> {
     let detail = "an interface has a whole number from 1";
-    text.parse()
-        .map(InterfaceNumber)
-        .map_err(|_| Problem::new(Kind::InterfaceNotFound, detail))
+    let number = text.parse().ok().map(InterfaceNumber);
+    number
+        .filter(|number| *number != InterfaceNumber::NONE)
+        .ok_or_else(|| Problem::new(Kind::InterfaceNotFound, detail))
 }

@@ -28,7 +28,10 @@ use crate::store::verify::Verification;
 #[into_params(parameter_in = Query)]
 pub(super) struct Told {
     /// Hash of an entry that was told earlier as the last one; a journal without it is not in order.
-    #[param(example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08")]
+    #[param(
+        pattern = "^[0-9a-f]{64}$",
+        example = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+    )]
     head: Option<String>,
 }
 

@@ -4,10 +4,16 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::de::{Error, Visitor};
+use serde::de::{Error, IntoDeserializer, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
+use utoipa::openapi::schema::{
+    AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::ids::Revision;
+use crate::domain::whole_number;
 use crate::store::record::Record;
 
 /// A revision, or a time and with it the revision that was in force.
@@ -70,6 +76,13 @@ impl<'de> Deserialize<'de> for Moment {
                 Ok(Moment::Revision(Revision(number)))
             }
 
+            fn visit_f64<E: Error>(self, number: f64) -> Result<Moment, E> {
+                let revision = whole_number::read(IntoDeserializer::<E>::into_deserializer(number));
+                revision
+                    .map(|number| Moment::Revision(Revision(number)))
+                    .map_err(|_| E::invalid_value(Unexpected::Float(number), &self))
+            }
+
             fn visit_str<E: Error>(self, text: &str) -> Result<Moment, E> {
                 text.parse().map_err(E::custom)
             }
@@ -77,6 +90,24 @@ impl<'de> Deserialize<'de> for Moment {
         deserializer.deserialize_any(NumberOrText)
     }
 }
+
+impl PartialSchema for Moment {
+    fn schema() -> RefOr<Schema> {
+        let revision = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::Integer))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Int64)))
+            .minimum(Some(0));
+        let time = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)));
+        let either = AnyOfBuilder::new().item(revision).item(time);
+        let description =
+            "A revision, or a time (RFC 3339) and with it the revision that was in force.";
+        either.description(Some(description)).into()
+    }
+}
+
+impl ToSchema for Moment {}
 
 #[cfg(test)]
 mod tests {
@@ -88,6 +119,7 @@ mod tests {
         let revision = Moment::Revision(Revision(7));
         for (json, expected) in [
             ("7", revision),
+            ("7.0", revision),
             (r#""7""#, revision),
             (r#""2026-01-31T12:00:00Z""#, time),
             (r#""2026-01-31T13:00:00+01:00""#, time),

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use http::Uri;
 use serde::{Deserialize, Serialize};
-use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Query;
 use super::view::milliseconds;
+use crate::domain::ids::IdempotencyKey;
 use crate::http::problem::{Kind, Problem};
 use crate::replica::receipt::{Confirmation, Receipt, Standing};
 
@@ -17,17 +20,42 @@ const DEFAULT_WAIT_MS: u64 = 2_000;
 /// The longest wait in milliseconds: past that, somebody should look.
 const LONGEST_WAIT_MS: u64 = 10_000;
 
-/// Headers of a write.
+/// The header that says what a write has seen.
+fn precondition(required: Required) -> Parameter {
+    let etag = ObjectBuilder::new()
+        .schema_type(SchemaType::new(Type::String))
+        .pattern(Some(r#"^(\*|[0-9]{1,19}|"[0-9]{1,19}")$"#));
+    ParameterBuilder::new()
+        .name("If-Match")
+        .parameter_in(ParameterIn::Header)
+        .required(required)
+        .description(Some(
+            "The ETag of the state you have seen, with or without its quotes, or `*` for whatever there is.",
+        ))
+        .schema(Some(etag))
+        .example(Some("*".into()))
+        .build()
+}
+
+/// The parameters of a write that begin with `precondition`.
+fn write_params(
+    precondition: Parameter,
+    within: impl Fn() -> Option<ParameterIn>,
+) -> Vec<Parameter> {
+    let mut params = vec![precondition];
+    params.extend(Naming::into_params(&within));
+    params.extend(Waiting::into_params(within));
+    params
+}
+
+/// How a write is named.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "describes what `Caller::request` reads")]
-struct WriteHeaders {
-    /// The ETag of the state you have seen, or `*`. Not needed to create an environment or to roll back.
-    #[param(rename = "If-Match", example = "*")]
-    if_match: Option<String>,
+struct Naming {
     /// Your own name for this write: a repeat under the same name is recognised and answered as the first time.
-    #[param(rename = "Idempotency-Key")]
-    idempotency_key: Option<crate::domain::ids::IdempotencyKey>,
+    #[param(rename = "Idempotency-Key", required = false)]
+    idempotency_key: IdempotencyKey,
 }
 
 /// Whether to wait for a receipt.
@@ -51,16 +79,21 @@ enum Whom {
     All,
 }
 
-/// The parameters of every write: its headers, and whether to wait for a receipt.
+/// The parameters of a write that has to say what it has seen.
 pub(super) struct WriteParams;
 
 impl IntoParams for WriteParams {
     fn into_params(within: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        [
-            WriteHeaders::into_params(&within),
-            Waiting::into_params(within),
-        ]
-        .concat()
+        write_params(precondition(Required::True), within)
+    }
+}
+
+/// The parameters of a write that need not say what it has seen.
+pub(super) struct FreeWriteParams;
+
+impl IntoParams for FreeWriteParams {
+    fn into_params(within: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        write_params(precondition(Required::False), within)
     }
 }
 

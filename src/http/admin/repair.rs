@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::caller::Caller;
 use super::environments::environment_name;
 use super::extract::Path;
-use super::receipt::{ReceiptView, WriteParams};
+use super::receipt::{FreeWriteParams, ReceiptView};
 use super::tokens::TokenView;
 use super::view::{WriteView, parts, with_etag};
 use crate::control::Answer;
@@ -41,6 +41,7 @@ struct RepairMembers<W> {
 
 /// The state to go on with, and why.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "describes what `Write::parse` reads")]
 struct RepairBody {
     /// Go on with the state of this earlier revision; with the last one that could be read if neither this nor `state` is given.
@@ -80,7 +81,7 @@ pub(super) struct AccessView {
     operation_id = "repair_environment",
     tag = "environments",
     summary = "Bring back a state where the last one cannot be read",
-    params(("environment" = EnvironmentName, Path), WriteParams),
+    params(("environment" = EnvironmentName, Path), FreeWriteParams),
     request_body = RepairBody,
     responses(
         (status = 200, description = "Done", body = WriteView),
@@ -110,7 +111,7 @@ pub(super) async fn environment(
     operation_id = "repair_access",
     tag = "access",
     summary = "Bring back the tokens where their last state cannot be read",
-    params(WriteParams),
+    params(FreeWriteParams),
     request_body = RepairBody,
     responses(
         (status = 200, description = "Done", body = AccessView),

@@ -18,14 +18,14 @@ use super::caller::Caller;
 use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
-use super::receipt::{ReceiptView, WriteParams};
+use super::receipt::{FreeWriteParams, ReceiptView};
 use super::view::parts;
 use crate::access::token::TokenText;
 use crate::control::{Answer, Outcome};
-use crate::domain::access::{Access, AccessCommand, Grant, Scope, Token, TokenId};
+use crate::domain::access::{Access, AccessCommand, Grant, Reach, Scope, Token, TokenId};
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason, Revision};
 use crate::http::Listener;
-use crate::http::body::{self, Write};
+use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Problem, ProblemSchema};
 
 pub(super) use rotate::{__path_rotate, rotate};
@@ -62,10 +62,12 @@ pub(super) struct TokenList {
 /// What a new token may do.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Token)]
 pub(super) struct TokenMembers {
     /// The name under which it acts; one token has it at a time.
     name: Actor,
     /// What it may do.
+    #[schema(min_items = 1)]
     scopes: BTreeSet<Scope>,
     /// Where; everywhere if left out.
     #[serde(default)]
@@ -83,15 +85,7 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>,
 }
 
 /// A new token, and why.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `Write::parse` reads")]
-struct TokenBody {
-    #[schema(inline)]
-    #[serde(flatten)]
-    members: TokenMembers,
-    /// Why, in one line.
-    reason: Reason,
-}
+type TokenBody = WriteBody<TokenMembers>;
 
 /// What became of a request about a token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -152,7 +146,7 @@ pub(super) async fn list(
     operation_id = "create_token",
     tag = "access",
     summary = "Make a token; its text is shown this once",
-    params(WriteParams),
+    params(FreeWriteParams),
     request_body = TokenBody,
     responses(
         (status = 201, description = "Made", body = TokenWriteView),
@@ -204,7 +198,7 @@ pub(super) async fn create(
     operation_id = "revoke_token",
     tag = "access",
     summary = "Revoke a token",
-    params(("id" = TokenId, Path), WriteParams, Because),
+    params(("id" = TokenId, Path), FreeWriteParams, Because),
     responses(
         (status = 200, description = "Revoked", body = TokenWriteView),
         (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),

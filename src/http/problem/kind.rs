@@ -55,6 +55,8 @@ pub enum Kind {
     RequestTimeout,
     /// The body is no JSON.
     UnsupportedMediaType,
+    /// The request contradicts itself, or asks for something that is over or taken.
+    Unprocessable,
     /// The idempotency key was used for something else.
     KeyReused,
     /// The request needs an `If-Match`.
@@ -101,6 +103,7 @@ impl Kind {
         Self::HeadTooLarge,
         Self::RequestTimeout,
         Self::UnsupportedMediaType,
+        Self::Unprocessable,
         Self::KeyReused,
         Self::PreconditionRequired,
         Self::Internal,
@@ -230,6 +233,11 @@ impl Kind {
                 "unsupported-media-type",
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "The body must be application/json",
+            ),
+            Self::Unprocessable => (
+                "unprocessable",
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "The request is well-formed and asks for what cannot be",
             ),
             Self::KeyReused => (
                 "idempotency-key-reused",

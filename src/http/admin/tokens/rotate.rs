@@ -12,18 +12,19 @@ use utoipa::ToSchema;
 use super::{TokenWriteView, time};
 use crate::access::token::TokenText;
 use crate::domain::access::{Access, AccessCommand, Scope, TokenId};
-use crate::domain::ids::{AggregateKey, Reason};
+use crate::domain::ids::AggregateKey;
 use crate::http::Listener;
 use crate::http::admin::caller::Caller;
 
 use crate::http::admin::extract::Path;
-use crate::http::admin::receipt::WriteParams;
-use crate::http::body::{self, Write};
+use crate::http::admin::receipt::FreeWriteParams;
+use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Problem, ProblemSchema};
 
 /// How the texts of a token follow each other.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Rotation)]
 pub(in crate::http::admin) struct RotationMembers {
     /// How long the present text goes on; it ends at once if left out, and when the token expires at the latest.
     #[serde(default, deserialize_with = "time")]
@@ -34,15 +35,7 @@ pub(in crate::http::admin) struct RotationMembers {
 }
 
 /// A rotation, and why.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `Write::parse` reads")]
-struct RotationBody {
-    #[schema(inline)]
-    #[serde(flatten)]
-    members: RotationMembers,
-    /// Why, in one line.
-    reason: Reason,
-}
+type RotationBody = WriteBody<RotationMembers>;
 
 /// Gives a token another text.
 #[utoipa::path(
@@ -51,7 +44,7 @@ struct RotationBody {
     operation_id = "rotate_token",
     tag = "access",
     summary = "Give a token another text; it is shown this once",
-    params(("id" = TokenId, Path), WriteParams),
+    params(("id" = TokenId, Path), FreeWriteParams),
     request_body = RotationBody,
     responses(
         (status = 200, description = "Done, or done before by this very request", body = TokenWriteView),

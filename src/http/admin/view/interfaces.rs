@@ -4,8 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::environment::Environment;
-use crate::domain::ids::InterfaceNumber;
-use crate::domain::interface::{Variable, VariableValue};
+use crate::domain::ids::{InterfaceNumber, VariableName};
+use crate::domain::interface::{VariableType, VariableValue};
 
 /// An interface.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,8 +21,12 @@ pub(super) struct InterfaceView {
 /// A variable of an interface.
 #[derive(Debug, Serialize, ToSchema)]
 struct VariableView {
-    #[serde(flatten)]
-    variable: Variable,
+    /// Its name.
+    name: VariableName,
+    /// What kind of values it holds.
+    r#type: VariableType,
+    /// What it holds where the environment has no value for it.
+    default: VariableValue,
     /// What flows written for this interface get now: the environment's value if it is of the type, or the default.
     value: VariableValue,
 }
@@ -38,7 +42,9 @@ impl InterfaceView {
                 number: *number,
                 variables: variables
                     .map(|(variable, (_, value))| VariableView {
-                        variable: variable.clone(),
+                        name: variable.name().clone(),
+                        r#type: variable.kind(),
+                        default: variable.default_value().clone(),
                         value: value.clone(),
                     })
                     .collect(),

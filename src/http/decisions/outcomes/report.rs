@@ -6,7 +6,11 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::de::{Error as _, IgnoredAny, Visitor};
 use serde::{Deserialize, Deserializer};
-use utoipa::ToSchema;
+use utoipa::openapi::schema::{
+    AnyOfBuilder, KnownFormat, ObjectBuilder, SchemaFormat, SchemaType, Type,
+};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::Environment;
 use crate::domain::conversation::Conversation;
@@ -38,23 +42,23 @@ pub(super) struct Call {
     conversation_id: ConversationId,
     /// Whether the caller hung up in the flow. Here and below: true or false, or their text.
     #[serde(rename = "Abandon", default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(required = false)]
     abandon: Said,
     /// Whether the flow failed, or hung up on the caller.
     #[serde(rename = "Error", default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(required = false)]
     error: Said,
     /// Whether the call went to a person.
     #[serde(rename = "Transfer", default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(required = false)]
     transfer: Said,
     /// Whether the flow settled what the caller came for; here *false* is the bad end.
     #[serde(rename = "Containment", default)]
-    #[schema(value_type = Option<bool>)]
+    #[schema(required = false)]
     containment: Said,
     /// When it happened (RFC 3339); the time of the report if left out. A time to come counts as now.
     #[serde(rename = "Time", default)]
-    #[schema(value_type = Option<Timestamp>)]
+    #[schema(required = false)]
     time: Time,
 }
 
@@ -78,8 +82,63 @@ pub(super) enum OutcomesRequest {
     Call(Call),
     /// Many calls.
     Calls(Calls),
-    /// An event.
-    Event(serde_json::Map<String, serde_json::Value>),
+    /// The end of a flow.
+    FlowEnd(FlowEndRequest),
+    /// An event of another kind, which is passed over.
+    Other(OtherEvent),
+}
+
+/// The end of a flow, in its envelope.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `FlowEnd::in_envelope` reads")]
+pub(super) struct FlowEndRequest {
+    /// The kind of event.
+    #[schema(
+        rename = "detail-type",
+        pattern = r"\.flow\.end$",
+        example = "v2.detail.events.conversation.{id}.flow.end"
+    )]
+    detail_type: String,
+    /// What is around the event itself.
+    #[schema(inline)]
+    detail: FlowEndDetail,
+}
+
+/// What is around the end of a flow.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `FlowEnd::in_envelope` reads")]
+struct FlowEndDetail {
+    /// The event itself.
+    #[schema(inline)]
+    event_body: FlowEndBody,
+}
+
+/// The end of a flow.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "describes what `FlowEnd::in_envelope` reads")]
+struct FlowEndBody {
+    /// Id of the conversation.
+    conversation_id: String,
+    /// When it ended, in milliseconds since 1970.
+    #[schema(minimum = -377_705_023_201_000_i64, maximum = 253_402_207_200_999_i64)]
+    event_time: i64,
+    /// The flow.
+    flow_id: Option<String>,
+    /// How it ended, such as `DISCONNECT`.
+    exit_reason: Option<String>,
+    /// Where to, if the call was transferred, such as `ACD`.
+    transfer_type: Option<String>,
+}
+
+/// An event of another kind.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes what `FlowEnd::in_envelope` reads")]
+pub(super) struct OtherEvent {
+    /// The kind of event.
+    #[schema(rename = "detail-type", pattern = r"^(?!.*\.flow\.end$)")]
+    detail_type: String,
 }
 
 /// Which of the three forms a body has.
@@ -178,7 +237,7 @@ impl<'de> Deserialize<'de> for FlowEndEvent {
 
 /// The id of a conversation, which is not empty.
 #[derive(Debug, ToSchema)]
-#[schema(value_type = String)]
+#[schema(value_type = String, min_length = 1)]
 struct ConversationId(String);
 
 impl<'de> Deserialize<'de> for ConversationId {
@@ -194,6 +253,19 @@ impl<'de> Deserialize<'de> for ConversationId {
 /// True, false, or nothing said. Architect sends what a flow has as a text too, and an empty one for a variable that is not set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Said(Option<bool>);
+
+impl PartialSchema for Said {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new()
+            .schema_type(SchemaType::new(Type::String))
+            .pattern(Some(r"^\s*([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])?\s*$"));
+        let truth =
+            ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::Boolean, Type::Null]));
+        AnyOfBuilder::new().item(truth).item(text).into()
+    }
+}
+
+impl ToSchema for Said {}
 
 impl<'de> Deserialize<'de> for Said {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -229,6 +301,18 @@ impl<'de> Deserialize<'de> for Said {
 /// A time, or none said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Time(Option<Timestamp>);
+
+impl PartialSchema for Time {
+    fn schema() -> RefOr<Schema> {
+        let text =
+            || ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]));
+        let time = SchemaFormat::KnownFormat(KnownFormat::DateTime);
+        let either = AnyOfBuilder::new().item(text().format(Some(time)));
+        either.item(text().pattern(Some(r"^\s*$"))).into()
+    }
+}
+
+impl ToSchema for Time {}
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -18,7 +18,6 @@ use anyhow::Context as _;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::access::oauth::sources;
 use crate::access::oidc::issuers::Issuers;
 use crate::access::{Authenticator, Keyring};
 use crate::clock::{Clock, SystemClock};
@@ -27,9 +26,11 @@ use crate::control::Control;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::evidence::{self, Writer};
 use crate::http::Listener;
+use crate::http::listener::tls::Certificates;
+use crate::reload;
 use crate::replica::last_good::{self, Files};
 use crate::replica::{Replica, tasks, validation};
-use crate::signals::Stop;
+use crate::signals::{HangUp, Stop};
 use crate::store::Store;
 use crate::telemetry::{Alarm, Alarms, Metrics};
 use doors::Doors;
@@ -83,9 +84,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     }
     let mut following = Following::start(&replica, files);
     let keyring = Arc::new(Keyring::default());
-    if let Some((files, known)) = signing_keys::load(&args, embedded.is_some(), &keyring)? {
-        let keyring = Arc::clone(&keyring);
-        following.also(|stop| sources::watch(files, known, keyring, stop));
+    if let Some(files) = signing_keys::load(&args, embedded.is_some(), &keyring)? {
+        let hang_up = HangUp::listen()?;
+        following.also(|stop| reload::keep(files, hang_up, stop));
     }
     let directory = is_writable.then_some(args.store.data_dir.as_path());
     let issuers = Issuers::new(
@@ -130,7 +131,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         load: Arc::new(args.overload.load()),
         draining: CancellationToken::new(),
     });
-    let doors = Doors::open(&args, &listener)?;
+    let mut certificates =
+        Certificates::none(Arc::clone(&listener.clock), listener.metrics.alarms.clone());
+    let doors = Doors::open(&args, &listener, &mut certificates)?;
+    // Heard from before anyone is told that the process is there, whether or not there is a certificate: it ends nobody.
+    let hang_up = HangUp::listen()?;
+    following.also(|stop| reload::keep(certificates, hang_up, stop));
     greet(&args, &doors, embedded.is_some())?;
     doors.answer(listener, stop, args.shutdown_delay()).await?;
     following.end().await;
@@ -243,14 +249,12 @@ fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenti
 
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
 fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<()> {
-    let decisions = doors.decisions_address()?;
-    let mut text = format!("decisions  http://{decisions}\n");
-    match doors.second_address()? {
+    let mut text = format!("decisions  {}\n", doors.decisions_url()?);
+    match doors.second_url()? {
         Some(admin) if !args.decisions_only => {
-            text +=
-                &format!("admin      http://{admin}  (API documentation: http://{admin}/docs/)\n");
+            text += &format!("admin      {admin}  (API documentation: {admin}/docs/)\n");
         }
-        Some(metrics) => text += &format!("metrics    http://{metrics}/metrics\n"),
+        Some(metrics) => text += &format!("metrics    {metrics}/metrics\n"),
         None => {}
     }
     if is_embedded {
@@ -262,7 +266,7 @@ fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<
         if args.decisions.ip().is_loopback() {
             let conversation = uuid::Uuid::new_v4();
             text += &format!(
-                "\nAnyone on this machine may ask for decisions. Try one:\n\n  curl -s http://{decisions}/v1/environments/{}/decisions \
+                "\nAnyone on this machine may ask for decisions. Try one:\n\n  curl -s {decisions}/v1/environments/{}/decisions \
                  -H 'Content-Type: application/json' -d '{{\"Conversation_ID\":\"{conversation}\"}}'\n",
                 sample::NAME
             );

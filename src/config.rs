@@ -3,6 +3,7 @@
 mod genesys;
 mod limits;
 mod overload;
+mod tls;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use clap::{Args, ValueEnum};
 pub use genesys::FlowEndArgs;
 pub use limits::LimitArgs;
 pub use overload::OverloadArgs;
+pub use tls::{AdminTlsArgs, DecisionsTlsArgs};
 
 use crate::store::connection::Endpoint;
 
@@ -201,6 +203,18 @@ pub struct ServeArgs {
         value_name = "MS"
     )]
     pub shutdown_delay_ms: u32,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub decisions_tls: DecisionsTlsArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub admin_tls: AdminTlsArgs,
     #[command(flatten)]
     #[expect(
         missing_docs,

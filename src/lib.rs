@@ -11,7 +11,7 @@
 //! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.
 //! - [`cli`]: the command line over the admin API.
-//! - [`app`]: puts it all together; [`config`], [`clock`], [`telemetry`], [`signals`] and [`data_dir`] are what it uses.
+//! - [`app`]: puts it all together; [`config`], [`clock`], [`telemetry`], [`signals`], [`reload`] and [`data_dir`] are what it uses.
 
 pub mod access;
 pub mod app;
@@ -24,6 +24,7 @@ pub mod domain;
 pub mod evidence;
 pub mod genesys;
 pub mod http;
+pub mod reload;
 pub mod replica;
 pub mod signals;
 pub mod store;

@@ -1,4 +1,4 @@
-//! The signals that end a process in good order.
+//! The signals that a service manager sends: to end in good order, and to look at files again.
 
 use std::io;
 
@@ -29,5 +29,25 @@ impl Stop {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
+    }
+}
+
+/// SIGHUP, which would end the process until this is made, and never again from then on.
+#[derive(Debug)]
+pub struct HangUp(Signal);
+
+impl HangUp {
+    /// Starts to listen. Whoever else listens hears it too.
+    ///
+    /// # Errors
+    /// The system lets nobody catch signals.
+    pub fn listen() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn wait(&mut self) {
+        let Self(signal) = self;
+        signal.recv().await;
     }
 }

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::open_files;
 use super::threads::DecisionThreads;
 use crate::config::ServeArgs;
+use crate::http::listener::tls::{Certificates, TlsFiles};
 use crate::http::listener::{Door, serve};
 use crate::http::overload::Pulse;
 use crate::http::{DecisionsService, Listener, RoutedService};
@@ -31,12 +32,27 @@ pub(super) struct Doors {
 
 impl Doors {
     /// Opens the listeners. From now on the system lets callers queue.
-    pub(super) fn open(args: &ServeArgs, listener: &Listener) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// An address is taken, or there is no TLS to be made from the files that are named.
+    pub(super) fn open(
+        args: &ServeArgs,
+        listener: &Listener,
+        certificates: &mut Certificates,
+    ) -> anyhow::Result<Self> {
         let limits = &args.limits;
         let connections = room_for_decisions(args);
-        let door = |name, socket, connections| Door {
+        let mut tls = |name, files: Option<TlsFiles>| {
+            let tls = files.map(|files| certificates.show(name, files));
+            tls.transpose()
+                .with_context(|| format!("cannot speak TLS on the {name} listener"))
+        };
+        let decisions_tls = tls("decisions", args.decisions_tls.files())?;
+        let second_tls = tls("admin", args.admin_tls.files())?;
+        let door = |name, socket, tls, connections| Door {
             name,
             socket,
+            tls,
             limits: limits.of_connections(connections),
             metrics: listener.metrics.clone(),
             load: None,
@@ -49,12 +65,17 @@ impl Doors {
         };
         let second = args.second_listener().map(|(name, address)| {
             let socket = bind(address, name, queue)?;
-            anyhow::Ok(door(name, socket, limits.max_admin_connections))
+            anyhow::Ok(door(
+                name,
+                socket,
+                second_tls,
+                limits.max_admin_connections,
+            ))
         });
         Ok(Self {
             decisions: Door {
                 load: Some(Arc::clone(&listener.load)),
-                ..door("decisions", decisions, connections)
+                ..door("decisions", decisions, decisions_tls, connections)
             },
             second: second.transpose()?,
             is_decisions_only: args.decisions_only,
@@ -62,13 +83,12 @@ impl Doors {
         })
     }
 
-    pub(super) fn decisions_address(&self) -> io::Result<SocketAddr> {
-        self.decisions.socket.local_addr()
+    pub(super) fn decisions_url(&self) -> io::Result<String> {
+        url(&self.decisions)
     }
 
-    pub(super) fn second_address(&self) -> io::Result<Option<SocketAddr>> {
-        let second = self.second.as_ref();
-        second.map(|door| door.socket.local_addr()).transpose()
+    pub(super) fn second_url(&self) -> io::Result<Option<String>> {
+        self.second.as_ref().map(url).transpose()
     }
 
     /// Answers until a signal comes, then lets go in order: not ready but still there for `delay`, no new connections, answers
@@ -111,6 +131,12 @@ impl Doors {
         serving.join_all().await;
         Ok(())
     }
+}
+
+/// Where callers find it.
+fn url(door: &Door) -> io::Result<String> {
+    let scheme = if door.tls.is_some() { "https" } else { "http" };
+    Ok(format!("{scheme}://{}", door.socket.local_addr()?))
 }
 
 fn pulse(threads: &Handle, name: &'static str, listener: &Listener) -> io::Result<Pulse> {

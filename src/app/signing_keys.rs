@@ -4,26 +4,24 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 
 use crate::access::Keyring;
-use crate::access::oauth::sources::Sources;
+use crate::access::oauth::sources::{KeyFiles, Sources};
 use crate::access::oauth::{SigningKeys, generate};
 use crate::config::ServeArgs;
 
-/// Files to watch, and what they held.
-pub(super) type Watched = (Sources, Vec<u8>);
-
-/// Gives `keyring` the keys there are. Returns the files to watch for others, if they are in files.
+/// Gives `keyring` the keys there are. Returns the files to look at for others, if they are in files.
 ///
 /// # Errors
 /// Keys are named that cannot be read, or none can be made.
 pub(super) fn load(
     args: &ServeArgs,
     is_embedded: bool,
-    keyring: &Keyring,
-) -> anyhow::Result<Option<Watched>> {
+    keyring: &Arc<Keyring>,
+) -> anyhow::Result<Option<KeyFiles>> {
     if let Some(pem) = &args.oauth_signing_key_pem {
         let keys = SigningKeys::from_pem(pem.reveal().as_bytes());
         keyring.set_signing_keys(keys.context("TRAFFIC_COP_OAUTH_SIGNING_KEY_PEM")?);
@@ -43,7 +41,7 @@ pub(super) fn load(
     let sources = Sources::new(paths);
     let texts = sources.read().context("the signing keys")?;
     keyring.set_signing_keys(SigningKeys::from_pem(&texts)?);
-    Ok(Some((sources, texts)))
+    Ok(Some(KeyFiles::new(sources, texts, Arc::clone(keyring))))
 }
 
 /// Makes a key and writes it where only this user can read it.

@@ -8,7 +8,7 @@ use http::{Method, StatusCode};
 use reqwest::{RequestBuilder, Url};
 use serde::de::DeserializeOwned;
 
-use super::connection::{BaseUrl, TokenArgs};
+use super::connection::{BaseUrl, TokenArgs, TrustArgs};
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -43,7 +43,11 @@ pub(super) struct Client {
 
 impl Client {
     /// A client of the listener at `base`. Nothing is sent yet.
-    pub(super) fn new(base: &BaseUrl, token: &TokenArgs) -> Result<Self, Failure> {
+    pub(super) fn new(
+        base: &BaseUrl,
+        token: &TokenArgs,
+        trust: &TrustArgs,
+    ) -> Result<Self, Failure> {
         // An error means that the process has a provider already, which does as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
@@ -51,10 +55,7 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             // The API never redirects; what does is a log-in page, and no answer.
             .redirect(reqwest::redirect::Policy::none());
-        if !base.is_encrypted() {
-            // Without TLS the host's trust store is not needed, and a container may lack one.
-            builder = builder.tls_certs_only([]);
-        }
+        builder = trust.apply(builder, base)?;
         if base.is_loopback() {
             // A proxy for the world outside must not be asked for this host.
             builder = builder.no_proxy();

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::fs;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Args;
 use http::header::HeaderValue;
-use reqwest::Url;
+use reqwest::{Certificate, ClientBuilder, Identity, Url};
 
 use super::client::Client;
 use super::failure::Failure;
@@ -32,13 +32,64 @@ pub(super) struct AdminArgs {
     server: BaseUrl,
     #[command(flatten)]
     token: TokenArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 impl AdminArgs {
     /// A client of the admin API.
     pub(super) fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.server, &self.token)
+        Client::new(&self.server, &self.token, &self.trust)
     }
+}
+
+/// Whom TLS is spoken with.
+#[derive(Debug, Args)]
+pub(super) struct TrustArgs {
+    /// PEM file with CA certificates, one of which has to have issued the server's; those of this host if left out.
+    #[arg(long, env = "TRAFFIC_COP_CA_CERTIFICATE", value_name = "FILE", help_heading = HEADING)]
+    ca_certificate: Option<PathBuf>,
+    /// PEM file with a certificate and its private key, for a server that asks for one (mTLS).
+    #[arg(long, env = "TRAFFIC_COP_CLIENT_CERTIFICATE", value_name = "FILE", help_heading = HEADING)]
+    client_certificate: Option<PathBuf>,
+}
+
+impl TrustArgs {
+    /// Sets up TLS with `server`.
+    pub(super) fn apply(
+        &self,
+        mut builder: ClientBuilder,
+        server: &BaseUrl,
+    ) -> anyhow::Result<ClientBuilder> {
+        if !server.is_encrypted() {
+            // Without TLS the host's trust store is not needed, and a container may lack one.
+            return Ok(builder.tls_certs_only([]));
+        }
+        if let Some(file) = &self.ca_certificate {
+            let certificates = Certificate::from_pem_bundle(&read("CA", file)?)
+                .ok()
+                .filter(|certificates| !certificates.is_empty());
+            let certificates = certificates
+                .with_context(|| format!("{} holds no certificate in PEM", file.display()))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let Some(file) = &self.client_certificate {
+            let identity = Identity::from_pem(&read("client certificate", file)?)
+                .ok()
+                .with_context(|| {
+                    format!(
+                        "{} holds no certificate with its key in PEM",
+                        file.display()
+                    )
+                })?;
+            builder = builder.identity(identity);
+        }
+        Ok(builder)
+    }
+}
+
+fn read(what: &str, file: &Path) -> anyhow::Result<Vec<u8>> {
+    fs::read(file).with_context(|| format!("cannot read the {what} file {}", file.display()))
 }
 
 /// Where the token comes from: the first of these that is given.

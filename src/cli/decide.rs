@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::api::Decision;
 use super::call::Call;
 use super::client::Client;
-use super::connection::{BaseUrl, HEADING, TokenArgs};
+use super::connection::{BaseUrl, HEADING, TokenArgs, TrustArgs};
 use super::failure::Failure;
 use super::output::{Output, cell, table};
 use crate::domain::ids::EnvironmentName;
@@ -34,6 +34,8 @@ pub(super) struct Decide {
     decisions_server: BaseUrl,
     #[command(flatten)]
     token: TokenArgs,
+    #[command(flatten)]
+    trust: TrustArgs,
 }
 
 /// The call as the data action describes it.
@@ -62,7 +64,7 @@ impl<'a> From<&'a Call> for Request<'a> {
 
 impl Decide {
     pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
-        let client = Client::new(&self.decisions_server, &self.token)?;
+        let client = Client::new(&self.decisions_server, &self.token, &self.trust)?;
         let mut url = client.url(&["v1", "environments", self.environment.as_str(), "decisions"]);
         if let Some(interface) = self.interface {
             url.query_pairs_mut()

@@ -153,5 +153,15 @@ fn only_what_is_about_the_connection_is_listed_there() {
     let ids: Vec<_> = connection
         .map(|argument| argument.get_id().as_str())
         .collect();
-    assert_eq!(ids, ["server", "token", "token_file", "data_dir"]);
+    assert_eq!(
+        ids,
+        [
+            "server",
+            "token",
+            "token_file",
+            "data_dir",
+            "ca_certificate",
+            "client_certificate",
+        ]
+    );
 }

@@ -11,6 +11,7 @@ mod exchange;
 mod limits;
 mod refusal;
 mod stream;
+pub mod tls;
 mod watched;
 
 use std::convert::Infallible;
@@ -22,6 +23,7 @@ use axum::response::Response;
 use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::Service;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -33,6 +35,7 @@ use crate::http::overload::Load;
 use crate::telemetry::Metrics;
 use connections::{Connections, Place};
 use conversation::{End, converse, part};
+use tls::{Tls, shake_hands};
 use watched::Phase;
 
 /// How long requests that are being answered may take to finish once the process is on its way out.
@@ -74,6 +77,8 @@ pub struct Door {
     pub limits: ConnectionLimits,
     /// Where it is counted.
     pub metrics: Metrics,
+    /// With what TLS is spoken; without it plain HTTP is.
+    pub tls: Option<Arc<Tls>>,
     /// What says that newcomers had better wait in the system's queue; without one they never do.
     pub load: Option<Arc<Load>>,
 }
@@ -111,8 +116,21 @@ async fn accept<S: Answers>(
         }
         match door.socket.accept().await {
             Ok((stream, _)) => {
-                let place = connections.admit(Phase::Fresh).await;
-                tokio::spawn(attend(stream, place, service.clone(), builder.clone()));
+                // Answers are one small write each; waiting to fill a packet would only add latency. A socket that cannot be
+                // set is about to fail anyway.
+                let _ = stream.set_nodelay(true);
+                let (service, builder) = (service.clone(), builder.clone());
+                match &door.tls {
+                    None => {
+                        let place = connections.admit(Phase::Fresh).await;
+                        tokio::spawn(attend(stream, place, service, builder));
+                    }
+                    Some(tls) => {
+                        let place = connections.admit(Phase::Handshake).await;
+                        let tls = Arc::clone(tls);
+                        tokio::spawn(attend_encrypted(stream, tls, place, service, builder));
+                    }
+                }
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -122,11 +140,30 @@ async fn accept<S: Answers>(
     }
 }
 
+/// Sees one connection through to its end, with TLS inside it. Not a case of [`attend`]: what TLS remembers of a connection
+/// would take its room in plain ones, too.
+async fn attend_encrypted<S: Answers>(
+    stream: TcpStream,
+    tls: Arc<Tls>,
+    place: Place,
+    service: S,
+    builder: http1::Builder,
+) {
+    match shake_hands(stream, &tls, &place.watched).await {
+        Ok(stream) => attend(stream, place, service, builder).await,
+        Err(error) => {
+            tracing::debug!(%error, "no TLS on a connection");
+            place.count(error.name());
+        }
+    }
+}
+
 /// Sees one connection through to its end.
-async fn attend<S: Answers>(stream: TcpStream, place: Place, service: S, builder: http1::Builder) {
-    // Answers are one small write each; waiting to fill a packet would only add latency. A socket that cannot be set is
-    // about to fail anyway.
-    let _ = stream.set_nodelay(true);
+async fn attend<I, S>(stream: I, place: Place, service: S, builder: http1::Builder)
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+    S: Answers,
+{
     let (end, stream) = converse(stream, service, &builder, &place.watched).await;
     match &end {
         End::Orderly => {}

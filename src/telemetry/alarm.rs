@@ -37,11 +37,15 @@ pub enum Alarm {
     DefaultSnapshotUnusable,
     /// The keys of an issuer of tokens cannot be fetched.
     IssuerKeys,
+    /// The files of a listener's TLS were changed and cannot be used as they are.
+    TlsFilesRefused,
+    /// The TLS certificate of a listener expires soon, or has.
+    TlsCertificateExpires,
 }
 
 impl Alarm {
     /// Every alarm.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::UnreadableState,
         Self::NewerFormat,
         Self::UnreadableEnvelope,
@@ -54,6 +58,8 @@ impl Alarm {
         Self::DefaultSnapshotInUse,
         Self::DefaultSnapshotUnusable,
         Self::IssuerKeys,
+        Self::TlsFilesRefused,
+        Self::TlsCertificateExpires,
     ];
 
     /// Its name in the metric, the log and the API.
@@ -72,6 +78,8 @@ impl Alarm {
             Self::LastGoodFile => "last_good_file",
             Self::DefaultSnapshotInUse => "default_snapshot_in_use",
             Self::DefaultSnapshotUnusable => "default_snapshot_unusable",
+            Self::TlsFilesRefused => "tls_files_refused",
+            Self::TlsCertificateExpires => "tls_certificate_expires",
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use traffic_cop::http::listener::tls::Tls;
 use traffic_cop::http::listener::{self, ConnectionLimits, Door};
 use traffic_cop::http::{DecisionsService, RoutedService};
 
@@ -39,12 +40,18 @@ pub(crate) struct Edge {
     serving: Vec<JoinHandle<()>>,
 }
 
-async fn door(name: &'static str, app: &TestApp, limits: ConnectionLimits) -> Door {
+async fn door(
+    name: &'static str,
+    app: &TestApp,
+    limits: ConnectionLimits,
+    tls: Option<Arc<Tls>>,
+) -> Door {
     Door {
         name,
         socket: TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
         limits,
         metrics: app.process.metrics.clone(),
+        tls,
         load: None,
     }
 }
@@ -52,11 +59,20 @@ async fn door(name: &'static str, app: &TestApp, limits: ConnectionLimits) -> Do
 impl Edge {
     /// The sockets of an app with the environment [`MAIN`].
     pub(crate) async fn start(limits: ConnectionLimits) -> Self {
-        let app = TestApp::start().await;
+        Self::of(TestApp::start().await, limits, None, None).await
+    }
+
+    /// The sockets of `app`, with TLS where it is given.
+    pub(crate) async fn of(
+        app: TestApp,
+        limits: ConnectionLimits,
+        decisions: Option<Arc<Tls>>,
+        admin: Option<Arc<Tls>>,
+    ) -> Self {
         app.create(MAIN).await;
         let stop = CancellationToken::new();
-        let decisions = door("decisions", &app, limits.clone()).await;
-        let admin = door("admin", &app, limits).await;
+        let decisions = door("decisions", &app, limits.clone(), decisions).await;
+        let admin = door("admin", &app, limits, admin).await;
         let addresses = (
             decisions.socket.local_addr().expect("an address"),
             admin.socket.local_addr().expect("an address"),
@@ -98,7 +114,7 @@ impl Edge {
     }
 
     /// Waits until a connection was refused for `reason`.
-    async fn until_refused(&self, listener: &str, reason: &str) {
+    pub(crate) async fn until_refused(&self, listener: &str, reason: &str) {
         while self.refused(listener, reason) == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -33,6 +33,7 @@ mod receipts;
 mod repair;
 mod shortcut;
 mod snapshot;
+mod tls;
 mod tokens;
 mod variables;
 mod world;

@@ -22,6 +22,7 @@ async fn exchange(service: impl Answers, request: &[u8]) -> String {
         socket,
         limits: ConnectionLimits::default(),
         metrics: Metrics::default(),
+        tls: None,
         load: None,
     };
     let serving = tokio::spawn(listener::serve(door, service, stop.clone()));

@@ -3,6 +3,8 @@
 mod access;
 mod audit;
 mod canary;
+#[path = "../support/certificates.rs"]
+mod certificates;
 mod client;
 mod cluster;
 mod crash;
@@ -27,5 +29,6 @@ mod settings;
 mod shutdown;
 mod split;
 mod stability;
+mod tls;
 mod under_load;
 mod world;

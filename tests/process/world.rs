@@ -201,7 +201,8 @@ impl Service {
         let mut address = |listener: &str| {
             process.wait_for(&format!("where it listens for {listener}"), |line| {
                 let url = line.strip_prefix(listener)?.split_whitespace().next()?;
-                url.strip_prefix("http://")?.parse::<SocketAddr>().ok()
+                let address = url.strip_prefix("https://").or(url.strip_prefix("http://"));
+                address?.parse::<SocketAddr>().ok()
             })
         };
         let decisions = address("decisions");

@@ -15,6 +15,7 @@
 )]
 
 pub(crate) mod caller;
+pub(crate) mod certificates;
 pub(crate) mod commands;
 pub(crate) mod engine;
 pub(crate) mod event_stream;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// How long anything may take that should be a matter of moments.
@@ -51,8 +51,8 @@ impl RawAnswer {
 
 /// A connection.
 #[derive(Debug)]
-pub(crate) struct Raw {
-    stream: TcpStream,
+pub(crate) struct Raw<S = TcpStream> {
+    stream: S,
     received: Vec<u8>,
 }
 
@@ -60,12 +60,19 @@ impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         Self::over(TcpStream::connect(address).await.expect("a connection"))
     }
+}
 
-    pub(crate) fn over(stream: TcpStream) -> Self {
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub(crate) fn over(stream: S) -> Self {
         Self {
             stream,
             received: Vec::new(),
         }
+    }
+
+    /// What it goes over.
+    pub(crate) fn stream(&self) -> &S {
+        &self.stream
     }
 
     /// Sends bytes. Whether the other side still takes them.

@@ -4,15 +4,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio_util::sync::CancellationToken;
 
 use super::{SigningKeyError, SigningKeys};
 use crate::access::Keyring;
-
-/// How often the files are looked at. A key is changed in steps of minutes.
-const LOOK_INTERVAL: Duration = Duration::from_secs(10);
+use crate::reload::Reload;
 
 /// Files with signing keys, and directories of such files.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,62 +68,51 @@ fn files(path: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Looks at the files until `stop`, and gives `keyring` the keys when they have changed since `known` was read.
-pub async fn watch(
+/// Signing keys from files, and how those were found last.
+#[derive(Debug)]
+pub struct KeyFiles {
     sources: Sources,
     known: Vec<u8>,
     keyring: Arc<Keyring>,
-    stop: CancellationToken,
-) {
-    let mut watched = Watched {
-        sources,
-        known,
-        is_well: true,
-    };
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_INTERVAL) => {}
-        }
-        let keyring = Arc::clone(&keyring);
-        let looked = tokio::task::spawn_blocking(move || {
-            watched.look(&keyring);
-            watched
-        });
-        match looked.await {
-            Ok(as_before) => watched = as_before,
-            Err(error) => return tracing::error!(%error, "the signing keys are watched no longer"),
-        }
-    }
-}
-
-/// Files, and how they were found last.
-struct Watched {
-    sources: Sources,
-    known: Vec<u8>,
     is_well: bool,
 }
 
-impl Watched {
-    /// Takes keys that have changed. Keys that cannot be read change nothing: the ones that are known go on.
-    fn look(&mut self, keyring: &Keyring) {
-        let outcome = self.take_changes(keyring);
+impl KeyFiles {
+    /// Files in which `known` was found, whose keys `keyring` has.
+    #[must_use]
+    pub fn new(sources: Sources, known: Vec<u8>, keyring: Arc<Keyring>) -> Self {
+        Self {
+            sources,
+            known,
+            keyring,
+            is_well: true,
+        }
+    }
+
+    fn take_changes(&mut self) -> Result<(), SourceError> {
+        let texts = self.sources.read()?;
+        if texts != self.known {
+            self.keyring
+                .set_signing_keys(SigningKeys::from_pem(&texts)?);
+            tracing::info!("the signing keys have changed");
+            self.known = texts;
+        }
+        Ok(())
+    }
+}
+
+impl Reload for KeyFiles {
+    const WHAT: &'static str = "the signing keys";
+
+    /// Keys that cannot be read change nothing: the ones that are known go on.
+    fn look(&mut self) {
+        let outcome = self.take_changes();
         if let Err(error) = &outcome
             && self.is_well
         {
             tracing::error!(%error, "cannot read the signing keys; those known before go on");
         }
         self.is_well = outcome.is_ok();
-    }
-
-    fn take_changes(&mut self, keyring: &Keyring) -> Result<(), SourceError> {
-        let texts = self.sources.read()?;
-        if texts != self.known {
-            keyring.set_signing_keys(SigningKeys::from_pem(&texts)?);
-            tracing::info!("the signing keys have changed");
-            self.known = texts;
-        }
-        Ok(())
     }
 }
 
@@ -152,15 +136,12 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("key.pem");
         let [first, second] = [(); 2].map(|()| super::super::generate().unwrap());
-        let keyring = Keyring::default();
-        let mut watched = Watched {
-            sources: Sources::new(vec![file.clone()]),
-            known: Vec::new(),
-            is_well: true,
-        };
+        let keyring = Arc::new(Keyring::default());
+        let sources = Sources::new(vec![file.clone()]);
+        let mut files = KeyFiles::new(sources, Vec::new(), Arc::clone(&keyring));
         let mut look = |text: &str| {
             fs::write(&file, text).unwrap();
-            watched.look(&keyring);
+            files.look();
             format!("{:?}", keyring.signing_keys())
         };
         let before = look(&first);

@@ -4,9 +4,11 @@
 //! coarse time that somebody else moves on, and one watch per listener looks at all words a few times in the shortest of the
 //! clocks. A clock is never early, and late by at most two looks.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
@@ -208,6 +210,20 @@ impl Watched {
 
     pub(super) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Acquire)
+    }
+
+    /// Does `work`, unless the connection has to end before it is done.
+    pub(super) async fn unless_ended<F: Future>(&self, work: F) -> Result<F::Output, Cause> {
+        let mut work = pin!(work);
+        poll_fn(|cx| {
+            self.register(cx.waker());
+            let stopped = self.is_stopping().then_some(Cause::Stopped);
+            match self.cause().or(stopped) {
+                Some(cause) => Poll::Ready(Err(cause)),
+                None => work.as_mut().poll(cx).map(Ok),
+            }
+        })
+        .await
     }
 
     /// Whom to wake when there is news.

@@ -16,6 +16,7 @@ mod exposures;
 #[path = "../support/fault_proxy.rs"]
 #[expect(dead_code, reason = "every test binary uses its own share")]
 mod fault_proxy;
+mod held;
 #[path = "../support/issuer.rs"]
 #[expect(dead_code, reason = "every test binary uses its own share")]
 mod issuer;

@@ -249,7 +249,8 @@ fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenti
 
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
 fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<()> {
-    let mut text = format!("decisions  {}\n", doors.decisions_url()?);
+    let decisions = doors.decisions_url()?;
+    let mut text = format!("decisions  {decisions}\n");
     match doors.second_url()? {
         Some(admin) if !args.decisions_only => {
             text += &format!("admin      {admin}  (API documentation: {admin}/docs/)\n");

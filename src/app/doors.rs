@@ -65,12 +65,7 @@ impl Doors {
         };
         let second = args.second_listener().map(|(name, address)| {
             let socket = bind(address, name, queue)?;
-            anyhow::Ok(door(
-                name,
-                socket,
-                second_tls,
-                limits.max_admin_connections,
-            ))
+            anyhow::Ok(door(name, socket, second_tls, limits.max_admin_connections))
         });
         Ok(Self {
             decisions: Door {

@@ -21,8 +21,9 @@ use tokio_util::sync::CancellationToken;
 use crate::access::oidc::issuers::Issuers;
 use crate::access::{Authenticator, Keyring};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{LogFormat, ServeArgs};
+use crate::config::{LogFormat, ServeArgs, Switch};
 use crate::control::Control;
+use crate::controller::Controller;
 use crate::data_dir::{DataDir, DataDirError};
 use crate::evidence::{self, Writer};
 use crate::http::Listener;
@@ -107,12 +108,21 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let (reports, report_writer) =
         evidence::reports(Arc::clone(&replica), Arc::clone(&clock), &metrics);
     following.also(|stop| report_writer.run(stop));
-    let control = Control::new(
+    let control = Arc::new(Control::new(
         Arc::clone(&replica),
         Arc::clone(&clock),
         metrics.clone(),
         args.drain_time(),
-    );
+    ));
+    if args.controller == Switch::On {
+        let controller = Controller::new(
+            Arc::clone(&replica),
+            Arc::clone(&control),
+            Arc::clone(&clock),
+            metrics.clone(),
+        );
+        following.also(|stop| controller.run(stop));
+    }
     if embedded.is_some() {
         sample::create_in_empty_store(&replica, &control).await?;
         // Whatever is wrong with the journal raises its alarm; calls are answered from what is known.

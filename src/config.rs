@@ -185,6 +185,15 @@ pub struct ServeArgs {
         value_name = "MINUTES"
     )]
     pub drain_minutes: u32,
+    /// Whether this process carries out rollouts; any number may, and one does. Where calls of several regions are counted apart,
+    /// leave it on in one of them.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_CONTROLLER",
+        default_value = "on",
+        value_name = "SWITCH"
+    )]
+    pub controller: Switch,
     /// Milliseconds that a decision asked for with `Cache-Control: no-cache` may wait for the proof that it is the latest;
     /// past that it is answered from memory and says so.
     #[arg(
@@ -253,6 +262,15 @@ pub struct ServeArgs {
         value_name = "FILTER"
     )]
     pub log: String,
+}
+
+/// Whether something is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 impl ServeArgs {

@@ -8,12 +8,16 @@
 //!
 //! How a call ended is an **outcome**. Whoever reports one waits until it is stored ([`Reports`]): reports that come while others
 //! are being written share the next write ([`ReportWriter`]). A report that cannot be stored is refused, to be made again.
+//!
+//! What is stored is read by a judge in a [`Hearing`].
 
 mod batches;
+mod hearing;
 mod queue;
 mod reports;
 mod writer;
 
+pub use hearing::Hearing;
 pub use queue::{CAPACITY, Exposures, Queue, queue};
 pub use reports::{MOST_OUTCOMES, NotStored, ReportWriter, Reports, WAITING_REPORTS, reports};
 pub use writer::Writer;

@@ -53,7 +53,7 @@ pub struct Listener {
     /// What decisions are made from.
     pub replica: Arc<Replica>,
     /// The writer.
-    pub control: Control,
+    pub control: Arc<Control>,
     /// Where decisions leave what they are evidence of.
     pub exposures: Exposures,
     /// Where outcomes are reported.

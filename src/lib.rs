@@ -7,6 +7,7 @@
 //! - [`replica`]: follows the journal, and keeps the snapshot that decisions are made from.
 //! - [`evidence`]: what decisions leave behind for the judge, and how calls ended, on the way to the store.
 //! - [`control`]: the only writer.
+//! - [`controller`]: carries out what follows from the evidence about rollouts.
 //! - [`access`]: every kind of credential in, one principal out.
 //! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.
@@ -19,6 +20,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod controller;
 pub mod data_dir;
 pub mod domain;
 pub mod evidence;

@@ -2,7 +2,7 @@
 //!
 //! Two tables. The control table holds the [journal], one [record] per committed change, and one [row] per
 //! aggregate that people and other tools read; it is permanent. The evidence table holds what is regional and expires:
-//! [heartbeats] and the [evidence]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
+//! [heartbeats], the [lease] and the [evidence]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
 //!
 //! Not here: what a change means (`domain`), and what this process believes at the moment (`replica`).
 
@@ -16,6 +16,7 @@ pub mod format;
 pub mod heartbeats;
 pub mod item;
 pub mod journal;
+pub mod lease;
 pub mod record;
 pub mod recover;
 pub mod row;

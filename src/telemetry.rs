@@ -68,6 +68,10 @@ pub struct Metrics {
     pub exposures: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_outcomes_total`: outcomes of calls that were reported, by whether they were written, refused or ignored.
     pub outcomes: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_controller_leads`: 1 while this process carries out rollouts.
+    pub controller_leads: Gauge,
+    /// `traffic_cop_controller_ticks_total`: looks of this process's controller at the rollouts, by what they came to.
+    pub controller_ticks: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
@@ -286,6 +290,16 @@ impl Metrics {
             "outcomes",
             "Reported outcomes of calls, and whether they were written",
             self.outcomes.clone(),
+        );
+        registry.register(
+            "controller_leads",
+            "1 while this process carries out rollouts",
+            self.controller_leads.clone(),
+        );
+        registry.register(
+            "controller_ticks",
+            "Looks at the rollouts, and what they came to",
+            self.controller_ticks.clone(),
         );
         registry.register(
             "event_streams",

@@ -46,7 +46,7 @@ use super::rollout::plan::{Plan, Step};
 use super::slot::Slot;
 
 /// How long a judged conversation is remembered, so that a late bad end finds its arm and a repeat is recognised.
-const REMEMBERED: Duration = Duration::from_hours(1);
+pub(crate) const REMEMBERED: Duration = Duration::from_hours(1);
 
 /// A judge at work on one rollout.
 #[derive(Debug, Clone)]

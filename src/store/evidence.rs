@@ -46,6 +46,14 @@ pub struct Batch<E> {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct BatchKey(String);
 
+impl BatchKey {
+    /// What stands before the keys of all batches made at or after `time`, and after those of earlier ones.
+    #[must_use]
+    pub fn before(time: Timestamp) -> Self {
+        Self(time_text(time))
+    }
+}
+
 impl Store {
     /// Writes `batches`, at most [`MOST_BATCHES`], in one request. Writing a batch again changes nothing. Returns the places of
     /// those that the store had no room for at the moment: they are not written.

@@ -103,12 +103,12 @@ impl TestApp {
         }
         let listener = Listener {
             replica: process.replica.clone(),
-            control: Control::new(
+            control: Arc::new(Control::new(
                 process.replica.clone(),
                 clock.clone(),
                 process.metrics.clone(),
                 DRAIN_TIME,
-            ),
+            )),
             exposures: process.exposures.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),

@@ -14,6 +14,7 @@ mod support;
 
 mod chronicle;
 mod control;
+mod controller;
 mod conversation;
 mod damage;
 mod exposures;
@@ -88,6 +89,11 @@ fn main() -> ExitCode {
             engines: &Engine::LOCAL,
         },
         Suite {
+            name: "controller",
+            cases: controller::CASES,
+            engines: &[Engine::Memory],
+        },
+        Suite {
             name: "faults",
             cases: faults::CASES,
             engines: &Engine::LOCAL,
@@ -96,5 +102,6 @@ fn main() -> ExitCode {
     let mut others = fixtures::trials();
     others.extend(history::trials());
     others.push(linearizability::proof());
+    others.push(controller::proof());
     support::engine::main(&suites, others)
 }

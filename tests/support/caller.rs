@@ -55,7 +55,7 @@ impl Caller {
         );
         let listener = Listener {
             replica: process.replica.clone(),
-            control,
+            control: Arc::new(control),
             authenticator: Authenticator::default().with_anonymous_decisions(),
             clock: process.clock.clone(),
             metrics: process.metrics.clone(),

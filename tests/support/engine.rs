@@ -18,7 +18,7 @@ use super::World;
 /// Names the engines whose absence is a failure, with commas between them.
 const REQUIRE: &str = "TRAFFIC_COP_TEST_REQUIRE";
 /// A test that takes longer than this hangs.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Something that speaks DynamoDB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

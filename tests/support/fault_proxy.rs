@@ -39,6 +39,10 @@ pub(crate) enum Ask {
     Exposures,
     /// Writes outcomes.
     Outcomes,
+    /// Reads exposures or outcomes.
+    Evidence,
+    /// Reads or writes a lease.
+    Lease,
     /// Anything else.
     Other,
 }
@@ -152,6 +156,15 @@ impl FaultProxy {
         });
     }
 
+    /// The next `times` requests fail like this, whatever they ask.
+    pub(crate) fn fail_any(&self, fault: Fault, times: usize) {
+        locked(&self.shared.rules).push(Rule {
+            ask: None,
+            fault,
+            left: times,
+        });
+    }
+
     /// Every request fails like this until [`FaultProxy::heal`].
     pub(crate) fn fail_all(&self, fault: Fault) {
         locked(&self.shared.rules).push(Rule {
@@ -183,6 +196,18 @@ impl FaultProxy {
         let mut writes = locked(&self.shared.writes).clone();
         writes.retain(|write| write.contains(&format!("\"{table}\"")));
         writes
+    }
+
+    /// How many requests of any kind have arrived.
+    pub(crate) fn count_all(&self) -> usize {
+        self.shared.seen.borrow().len()
+    }
+
+    /// Waits until so many requests of any kind have arrived.
+    pub(crate) async fn arrived_in_all(&self, times: usize) {
+        let mut seen = self.shared.seen.subscribe();
+        let arrived = seen.wait_for(|seen| seen.len() >= times).await;
+        arrived.expect("the proxy is there");
     }
 
     /// The reads so far that did not ask for the latest.
@@ -384,6 +409,10 @@ fn ask(target: &str, body: &Value) -> Ask {
         ("GetItem", "journal") => Ask::Entry,
         ("Query", "journal") => Ask::Poll,
         (_, "heartbeat") => Ask::Heartbeat,
+        (_, "lease") => Ask::Lease,
+        ("Query", of) if of.starts_with("exposures/") || of.starts_with("outcomes/") => {
+            Ask::Evidence
+        }
         ("BatchWriteItem", _) if body.to_string().contains("\"S\":\"outcomes/") => Ask::Outcomes,
         ("BatchWriteItem", _) => Ask::Exposures,
         ("PutItem", _) => Ask::Row,

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use traffic_cop::clock::Clock;
 use traffic_cop::control::{Answer, Control, Outcome, Request, WriteError};
+use traffic_cop::controller::Controller;
 use traffic_cop::domain::access::{Access, AccessCommand};
 use traffic_cop::domain::decision::{self, Decision};
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
@@ -123,6 +124,16 @@ impl Process {
         tasks.spawn(tasks::beat(self.replica.clone(), CancellationToken::new()));
         tasks.spawn(tasks::look(self.replica.clone(), CancellationToken::new()));
         tasks
+    }
+
+    /// Its controller, which does nothing until it is told to.
+    pub(crate) fn controller(&self) -> Controller {
+        Controller::new(
+            self.replica.clone(),
+            self.control.clone(),
+            self.clock.clone(),
+            self.metrics.clone(),
+        )
     }
 
     /// Carries out `command`, whatever comes of it.

@@ -100,6 +100,11 @@ impl World {
         Process::start(&self.endpoint_behind(proxy), self.clock.clone()).await
     }
 
+    /// A process with a clock of its own that reaches the engine through `proxy` and has loaded nothing yet.
+    pub(crate) async fn newcomer_with(&self, proxy: &FaultProxy, clock: Arc<dyn Clock>) -> Process {
+        Process::start(&self.endpoint_behind(proxy), clock).await
+    }
+
     /// A process that has loaded what there is and lets a call wait for the proof of its answer for at most `budget`.
     pub(crate) async fn patient_process(&self, clock: Arc<dyn Clock>, budget: Duration) -> Process {
         let process = Process::start_patient(&self.endpoint, clock, budget).await;

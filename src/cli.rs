@@ -173,7 +173,7 @@ impl Verb {
             Self::Variables(variables) => variables.run(output).await,
             Self::Cutover(cutover) => cutover.run(output).await,
             Self::Rollback(rollback) => rollback.run(output).await,
-            Self::Rollout(rollout) => rollout.run(output),
+            Self::Rollout(rollout) => rollout.run(output).await,
             Self::Weight(weight) => weight.run(output).await,
             Self::Override(overrides) => overrides.run(output).await,
             Self::History(history) => history.run(output).await,

@@ -24,10 +24,15 @@ pub(super) enum Exit {
     OutcomeUnknown,
     /// What was to be waited for has not come.
     Pending,
+    /// The rollout that was waited for was aborted.
+    Aborted,
+    /// The rollout that was waited for needs a person.
+    NeedsAPerson,
 }
 
-/// Every exit code with its documented meaning. Scripts rely on them: a code never changes its meaning.
-const EXIT_CODES: [(u8, Exit, &str); 8] = [
+/// Every exit code with its documented meaning. Scripts rely on them: a code never changes its meaning. `rollout wait` has two of
+/// its own.
+const EXIT_CODES: [(u8, Exit, &str); 10] = [
     (0, Exit::Done, "done"),
     (
         1,
@@ -58,7 +63,17 @@ const EXIT_CODES: [(u8, Exit, &str); 8] = [
     (
         7,
         Exit::Pending,
-        "not yet: the change is made, but not every live replica has confirmed it; or the slot has not drained",
+        "not yet: the change is made, but not every live replica has confirmed it; or the slot has not drained; or the rollout has not ended",
+    ),
+    (
+        2,
+        Exit::Aborted,
+        "of `rollout wait`: the rollout was aborted",
+    ),
+    (
+        3,
+        Exit::NeedsAPerson,
+        "of `rollout wait`: the rollout is paused, or waits for consent; a person has to decide",
     ),
 ];
 
@@ -117,6 +132,8 @@ mod tests {
             (Exit::NotAllowed, 5),
             (Exit::OutcomeUnknown, 6),
             (Exit::Pending, 7),
+            (Exit::Aborted, 2),
+            (Exit::NeedsAPerson, 3),
         ];
         for (exit, code) in codes {
             assert_eq!(exit.code(), code, "{exit:?}");

@@ -53,6 +53,17 @@ impl Failure {
         Self::own(Exit::Pending, "pending", "not yet", detail)
     }
 
+    /// The rollout that was waited for was aborted.
+    pub(super) fn aborted(detail: String) -> Self {
+        Self::own(Exit::Aborted, "aborted", "aborted", detail)
+    }
+
+    /// The rollout that was waited for does not go on by itself.
+    pub(super) fn needs_a_person(detail: String) -> Self {
+        let kind = "needs-a-person";
+        Self::own(Exit::NeedsAPerson, kind, "needs a person", detail)
+    }
+
     /// What an answer with an error status says.
     pub(super) fn from_answer(status: StatusCode, text: &str) -> Self {
         let problem = serde_json::from_str(text).unwrap_or_else(|_| {

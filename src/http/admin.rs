@@ -17,6 +17,7 @@ mod operations;
 mod receipt;
 mod refusals;
 mod repair;
+mod rollouts;
 mod snapshot;
 mod tokens;
 mod view;
@@ -51,6 +52,12 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(repair::environment))
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
+        .routes(routes!(rollouts::show, commands::start_rollout))
+        .routes(routes!(rollouts::show_evidence))
+        .routes(routes!(commands::pause_rollout))
+        .routes(routes!(commands::resume_rollout))
+        .routes(routes!(commands::promote_rollout))
+        .routes(routes!(commands::abort_rollout))
         .routes(routes!(interfaces::define, interfaces::remove))
         .routes(routes!(commands::set_variables))
         .routes(routes!(tokens::list, tokens::create))

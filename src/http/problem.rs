@@ -16,9 +16,8 @@ pub use kind::Kind;
 use super::NO_STORE;
 use crate::access::Unauthenticated;
 use crate::control::WriteError;
-use crate::domain::Refusal;
 use crate::domain::refusal::Incompatibility;
-use crate::domain::repair;
+use crate::domain::{Refusal, repair, rollout};
 use crate::replica::CatchUpError;
 use crate::store::StoreError;
 
@@ -187,6 +186,7 @@ impl From<Refusal> for Problem {
                 repair::Refusal::BreaksWith(_) => Kind::Refused,
             },
             Refusal::InterfaceMissing(_) => Kind::InterfaceNotFound,
+            Refusal::Rollout(rollout::Refusal::None) => Kind::RolloutNotFound,
             Refusal::IncompatibleInterface(incompatibility) => {
                 let problem = Self::new(Kind::IncompatibleInterface, refusal.to_string());
                 return problem.with("variables", missed(incompatibility));

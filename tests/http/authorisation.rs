@@ -116,6 +116,34 @@ const ROWS: &[(&str, Needs)] = &[
         Needs::OperateHere,
     ),
     (
+        "POST /v1/environments/{environment}/rollout",
+        Needs::OperateHere,
+    ),
+    (
+        "GET /v1/environments/{environment}/rollout",
+        Needs::ReadHere,
+    ),
+    (
+        "GET /v1/environments/{environment}/rollout/evidence",
+        Needs::ReadHere,
+    ),
+    (
+        "POST /v1/environments/{environment}/rollout/pause",
+        Needs::OperateHere,
+    ),
+    (
+        "POST /v1/environments/{environment}/rollout/resume",
+        Needs::OperateHere,
+    ),
+    (
+        "POST /v1/environments/{environment}/rollout/promote",
+        Needs::OperateHere,
+    ),
+    (
+        "POST /v1/environments/{environment}/rollout/abort",
+        Needs::OperateHere,
+    ),
+    (
         "PUT /v1/environments/{environment}/interfaces/{number}",
         Needs::OperateHere,
     ),

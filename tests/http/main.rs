@@ -31,6 +31,7 @@ mod outcomes;
 mod overrides;
 mod receipts;
 mod repair;
+mod rollouts;
 mod shortcut;
 mod snapshot;
 mod tls;

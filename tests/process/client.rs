@@ -101,6 +101,15 @@ impl Change {
         Self::of("weight", json!({ "weight": bps as f64 / 100.0 }))
     }
 
+    /// The start of a rollout by `plan`.
+    pub(crate) fn rollout(plan: Value) -> Self {
+        Self::of("rollout", json!({ "plan": plan }))
+    }
+
+    pub(crate) fn pause_rollout() -> Self {
+        Self::of("rollout/pause", json!({}))
+    }
+
     /// By someone who has seen `revision`.
     pub(crate) fn at(mut self, revision: u64) -> Self {
         self.etag = format!("\"{revision}\"");
@@ -220,6 +229,32 @@ impl Client {
     /// The environment, as of now.
     pub(crate) async fn show(&self, name: &str) -> Value {
         self.get(&format!("/v1/environments/{name}")).await
+    }
+
+    /// Where the rollout stands; `None` if the service does not answer.
+    pub(crate) async fn try_rollout(&self, name: &str) -> Option<Value> {
+        let url = format!("{}/v1/environments/{name}/rollout", self.admin);
+        let answer = Answer::of(self.http.get(url).bearer_auth(&self.token)).await;
+        answer
+            .ok()
+            .filter(|answer| answer.status.is_success())
+            .map(|answer| answer.json)
+    }
+
+    /// Asks for a decision about a call of one's own; `None` if the service does not answer.
+    pub(crate) async fn try_decide(&self, name: &str, call: Value) -> Option<Value> {
+        let request = self.about(name, call).bearer_auth(&self.token);
+        Answer::of(request).await.ok().map(Answer::ok)
+    }
+
+    /// Reports how a call ended. A service that has just been killed hears nothing of it.
+    pub(crate) async fn report(&self, name: &str, id: &str, abandon: bool) {
+        let url = format!("{}/v1/environments/{name}/outcomes", self.decisions);
+        let outcome = json!({ "Conversation_ID": id, "Abandon": abandon.to_string() });
+        let request = self.http.post(url).bearer_auth(&self.token).json(&outcome);
+        if let Ok(answer) = Answer::of(request).await {
+            answer.ok();
+        }
     }
 
     /// The replicas that are alive.

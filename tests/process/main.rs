@@ -26,6 +26,7 @@ mod proof;
 mod quick_start;
 mod receipts;
 mod repair;
+mod rollouts;
 mod settings;
 mod shutdown;
 mod split;

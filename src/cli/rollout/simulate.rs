@@ -1,6 +1,5 @@
 //! `traffic-cop rollout simulate`: what a plan would do to imagined callers.
 
-use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use rand::SeedableRng as _;
 use rand::rngs::Xoshiro256PlusPlus;
 
 use super::plan_file;
+use super::progress::Progress;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::domain::judge::metric::Metric;
@@ -99,29 +99,4 @@ fn scenario(args: &SimulateArgs) -> anyhow::Result<Scenario> {
         blue,
         green,
     )?)
-}
-
-/// One line on a terminal that is written over and gone in the end. Nothing where nobody looks.
-struct Progress {
-    is_shown: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self {
-            is_shown: std::io::stderr().is_terminal(),
-        }
-    }
-
-    fn show(&self, line: &str) {
-        if self.is_shown {
-            let mut stderr = std::io::stderr().lock();
-            // A progress line that cannot be written is no reason to stop.
-            let _ = write!(stderr, "\r\x1b[2K{line}").and_then(|()| stderr.flush());
-        }
-    }
-
-    fn clear(&self) {
-        self.show("");
-    }
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::arm::{Arm, ByArm, Tally};
 use super::evidence::{EvidenceDigest, Exposure, Interval};
@@ -86,7 +87,7 @@ pub struct StepCounts {
 }
 
 /// Evidence that was received and not used, by reason.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Skipped {
     /// Exposures that arrived after their time was judged.

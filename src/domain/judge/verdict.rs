@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
+use utoipa::ToSchema;
 
 use super::arm::{Arm, ByArm, Tally};
 use super::metric::Metric;
@@ -16,7 +17,7 @@ use crate::domain::rollout::plan::{FastLaneAlarm, Plan, Step};
 use crate::domain::slot::Slot;
 
 /// What the evidence amounts to at one moment. Its [`Display`](std::fmt::Display) says it in words and numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Verdict {
     /// The slot under trial.
     pub candidate: Slot,
@@ -37,16 +38,19 @@ pub struct Verdict {
 }
 
 /// Evidence, and the lines at which it has consequences.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Finding {
     /// The evidence.
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = f64)]
     pub e: EValue,
     /// At this line the rollout pauses; `None` if it never does for this.
     #[serde(serialize_with = "as_optional_number")]
+    #[schema(value_type = Option<f64>)]
     pub pause_line: Option<EValue>,
     /// At this line the rollout is aborted; `None` if it never is for this.
     #[serde(serialize_with = "as_optional_number")]
+    #[schema(value_type = Option<f64>)]
     pub abort_line: Option<EValue>,
 }
 
@@ -62,7 +66,7 @@ pub enum Level {
 }
 
 /// What is known about one metric.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct MetricFinding {
     /// The metric.
     pub metric: Metric,
@@ -82,18 +86,20 @@ pub struct MetricFinding {
 }
 
 /// How far the proof of no harm has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CertificateFinding {
     /// The evidence.
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = f64)]
     pub e: EValue,
     /// The line at which it is proof.
     #[serde(serialize_with = "as_number")]
+    #[schema(value_type = f64)]
     pub line: EValue,
 }
 
 /// The calls of the present step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct StepCalls {
     /// Matured calls of the candidate that tell how they ended, in the metric that has fewest.
     pub usable: u64,
@@ -106,7 +112,7 @@ pub struct StepCalls {
 }
 
 /// Whether the data of the present step is good enough to promote on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Data {
     /// It is.

@@ -10,6 +10,24 @@ use crate::domain::judge::mixture::EValue;
 /// The harm limits of a plan: the metrics left out are not judged.
 pub type Limits = ByMetric<Option<HarmLimit>>;
 
+/// The harm limits of a plan; the metrics left out are not judged.
+#[derive(ToSchema)]
+#[schema(as = Limits)]
+#[expect(
+    dead_code,
+    reason = "describes `Limits`, which no derived description can"
+)]
+pub(super) struct LimitsSchema {
+    /// Callers who hang up in the flow.
+    abandon: Option<HarmLimit>,
+    /// Flows that fail, or hang up on the caller.
+    error: Option<HarmLimit>,
+    /// Calls that go to a person.
+    transfer: Option<HarmLimit>,
+    /// Calls whose flow does not settle what the caller came for.
+    containment: Option<HarmLimit>,
+}
+
 /// When a metric stops a rollout.
 ///
 /// The candidate is taken for harmless until there is evidence against it. The two probabilities are those of a *false*

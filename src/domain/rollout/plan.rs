@@ -28,6 +28,7 @@ pub struct Terms {
     /// The ramp, in order; weights rise, and the last is 100.
     pub steps: Vec<Step>,
     /// The metrics that may stop it.
+    #[schema(value_type = super::limits::LimitsSchema)]
     pub limits: Limits,
     /// The judge of calls that end badly at once.
     pub fast_lane: FastLane,

@@ -22,6 +22,9 @@ use crate::domain::command::{
     RemoveOverride, Rollback, SetVariables, SetWeight,
 };
 use crate::domain::ids::{AggregateKey, EnvironmentName, Reason};
+use crate::domain::rollout::command::{
+    AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout,
+};
 use crate::http::Listener;
 use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Kind, Problem, ProblemSchema};
@@ -42,22 +45,30 @@ macro_rules! described {
 described!(
     CreateBody: Create, RegisterBody: Register, ClaimBody: Claim, ReleaseBody: Release, RebindBody: Rebind,
     CutoverBody: Cutover, RollbackBody: Rollback, WeightBody: SetWeight,
-    AddOverrideBody: AddOverride, RemoveOverrideBody: RemoveOverride, VariablesBody: SetVariables
+    AddOverrideBody: AddOverride, RemoveOverrideBody: RemoveOverride, VariablesBody: SetVariables,
+    StartRolloutBody: StartRollout, PauseRolloutBody: PauseRollout, ResumeRolloutBody: ResumeRollout,
+    PromoteRolloutBody: PromoteRollout, AbortRolloutBody: AbortRollout
 );
 
 /// Defines the handler of a command whose members are the body.
 macro_rules! command {
-    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Required, $summary:literal) => {
-        command!(@ $method, $handler, $path, $members, $body, IfMatch::Required, WriteParams, $summary,);
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Required, $summary:literal $(, $tag:literal)?) => {
+        command!(@ $method, $handler, $path, $members, $body, IfMatch::Required, WriteParams, $summary, [$($tag)?],);
     };
-    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Optional, $summary:literal $(, $response:tt)?) => {
-        command!(@ $method, $handler, $path, $members, $body, IfMatch::Optional, FreeWriteParams, $summary, $($response,)?);
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Optional, $summary:literal $(, $tag:literal)?) => {
+        command!(@ $method, $handler, $path, $members, $body, IfMatch::Optional, FreeWriteParams, $summary, [$($tag)?],);
     };
-    (@ $method:ident, $handler:ident, $path:literal, $members:ident, $body:ident, $precondition:expr, $params:ident, $summary:literal, $($response:tt,)?) => {
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Optional, $summary:literal, $response:tt) => {
+        command!(@ $method, $handler, $path, $members, $body, IfMatch::Optional, FreeWriteParams, $summary, [], $response,);
+    };
+    (@ $method:ident, $handler:ident, $path:literal, $members:ident, $body:ident, $precondition:expr, $params:ident, $summary:literal, [], $($response:tt,)?) => {
+        command!(@ $method, $handler, $path, $members, $body, $precondition, $params, $summary, ["environments"], $($response,)?);
+    };
+    (@ $method:ident, $handler:ident, $path:literal, $members:ident, $body:ident, $precondition:expr, $params:ident, $summary:literal, [$tag:literal], $($response:tt,)?) => {
         #[utoipa::path(
             $method,
             path = $path,
-            tag = "environments",
+            tag = $tag,
             summary = $summary,
             params(("environment" = EnvironmentName, Path), $params),
             request_body = $body,
@@ -168,6 +179,51 @@ command!(
     SetVariables as VariablesBody,
     IfMatch::Required,
     "Give variables values; those that are not named keep theirs"
+);
+command!(
+    post,
+    start_rollout,
+    "/v1/environments/{environment}/rollout",
+    StartRollout as StartRolloutBody,
+    IfMatch::Required,
+    "Start to ramp the candidate up by a plan",
+    "rollouts"
+);
+command!(
+    post,
+    pause_rollout,
+    "/v1/environments/{environment}/rollout/pause",
+    PauseRollout as PauseRolloutBody,
+    IfMatch::Optional,
+    "Stop in the present step until somebody resumes",
+    "rollouts"
+);
+command!(
+    post,
+    resume_rollout,
+    "/v1/environments/{environment}/rollout/resume",
+    ResumeRollout as ResumeRolloutBody,
+    IfMatch::Required,
+    "Go on in the step that was paused, from its beginning",
+    "rollouts"
+);
+command!(
+    post,
+    promote_rollout,
+    "/v1/environments/{environment}/rollout/promote",
+    PromoteRollout as PromoteRolloutBody,
+    IfMatch::Required,
+    "Agree to leave the present step",
+    "rollouts"
+);
+command!(
+    post,
+    abort_rollout,
+    "/v1/environments/{environment}/rollout/abort",
+    AbortRollout as AbortRolloutBody,
+    IfMatch::Optional,
+    "Give the candidate up: it takes no new calls",
+    "rollouts"
 );
 command!(
     put,

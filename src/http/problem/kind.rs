@@ -23,6 +23,8 @@ pub enum Kind {
     RevisionNotFound,
     /// No such interface.
     InterfaceNotFound,
+    /// No rollout.
+    RolloutNotFound,
     /// The resource has no such method.
     MethodNotAllowed,
     /// The resource exists already.
@@ -77,7 +79,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -87,6 +89,7 @@ impl Kind {
         Self::IssuerNotFound,
         Self::RevisionNotFound,
         Self::InterfaceNotFound,
+        Self::RolloutNotFound,
         Self::MethodNotAllowed,
         Self::AlreadyExists,
         Self::Refused,
@@ -157,6 +160,11 @@ impl Kind {
                 "interface-not-found",
                 StatusCode::NOT_FOUND,
                 "There is no such interface",
+            ),
+            Self::RolloutNotFound => (
+                "rollout-not-found",
+                StatusCode::NOT_FOUND,
+                "There is no rollout",
             ),
             Self::MethodNotAllowed => (
                 "method-not-allowed",

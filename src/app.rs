@@ -114,7 +114,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics.clone(),
         args.drain_time(),
     ));
-    if args.controller == Switch::On {
+    if args.controller == Switch::On && !args.decisions_only {
         let controller = Controller::new(
             Arc::clone(&replica),
             Arc::clone(&control),

@@ -249,8 +249,9 @@ fn ten_thousand_mutations_of_an_exported_journal_are_all_found() {
         }
         left -= 1;
     }
+    // About one in ten of those looked at, so that one in twenty is far below what chance brings.
     assert!(
-        consistent > MUTATIONS / 100,
+        consistent > MUTATIONS / 200,
         "too few need the head: {consistent}"
     );
 }

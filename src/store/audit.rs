@@ -113,7 +113,7 @@ fn write(item: &Item) -> String {
     serde_json::to_string(&members).expect("JSON in memory")
 }
 
-/// The entry that `line` is of, its end included; `None` if it is not a line as [`write`] makes them.
+/// The entry that `line` is of, its end included; `None` if it is not a line as [`write()`] makes them.
 fn read(line: &[u8]) -> Option<Entry> {
     let text = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let members: BTreeMap<String, Attribute> = serde_json::from_str(text).ok()?;

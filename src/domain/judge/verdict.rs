@@ -39,6 +39,7 @@ pub struct Verdict {
 
 /// Evidence, and the lines at which it has consequences.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = EvidenceOfHarm)]
 pub struct Finding {
     /// The evidence.
     #[serde(serialize_with = "as_number")]

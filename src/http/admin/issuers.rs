@@ -22,10 +22,10 @@ use crate::control::{Answer, Outcome};
 use crate::domain::access::{Access, AccessCommand, Grant, Issuer, Scope};
 use crate::domain::ids::{
     AggregateKey, Audience, ClaimName, ClaimPattern, EnvironmentName, IssuerName, IssuerUrl,
-    Reason, Revision,
+    Revision,
 };
 use crate::http::Listener;
-use crate::http::body::{self, Write};
+use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Problem, ProblemSchema};
 
 /// An entry about an issuer.
@@ -68,6 +68,7 @@ pub(super) struct IssuerMembers {
     #[serde(deserialize_with = "claims")]
     claims: BTreeMap<ClaimName, ClaimPattern>,
     /// What its holder may do.
+    #[schema(min_items = 1)]
     scopes: BTreeSet<Scope>,
     /// Where; everywhere if left out.
     #[serde(default)]
@@ -90,15 +91,7 @@ fn claims<'de, D: Deserializer<'de>>(
 }
 
 /// A new entry, and why.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "describes what `Write::parse` reads")]
-struct IssuerBody {
-    #[schema(inline)]
-    #[serde(flatten)]
-    members: IssuerMembers,
-    /// Why, in one line.
-    reason: Reason,
-}
+type IssuerBody = WriteBody<IssuerMembers>;
 
 /// What became of a request about an issuer.
 #[derive(Debug, Serialize, ToSchema)]

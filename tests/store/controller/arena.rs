@@ -362,11 +362,6 @@ impl<'a> Arena<'a> {
         self.truth.actions()
     }
 
-    /// The same with how far the judge had come, and with what counts.
-    pub(super) async fn trace(&self) -> Vec<String> {
-        self.truth.trace()
-    }
-
     /// Lets time pass.
     pub(super) async fn run(&mut self, ticks: usize) -> Result<(), String> {
         for _ in 0..ticks {

@@ -13,7 +13,6 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use traffic_cop::domain::Environment;
 use traffic_cop::domain::ids::{Revision, Sequence};
 use traffic_cop::domain::judge::Record as Judged;
@@ -47,9 +46,6 @@ pub(super) struct Truth {
     environment: Option<Environment>,
     revision: Revision,
     actions: Vec<String>,
-    trace: Vec<String>,
-    /// When the first rollout began to be judged.
-    began: Option<Timestamp>,
     steps: usize,
 }
 
@@ -64,8 +60,6 @@ impl Truth {
             environment: None,
             revision: Revision(0),
             actions: Vec::new(),
-            trace: Vec::new(),
-            began: None,
             steps: 0,
         }
     }
@@ -110,10 +104,6 @@ impl Truth {
         self.actions.clone()
     }
 
-    pub(super) fn trace(&self) -> Vec<String> {
-        self.trace.clone()
-    }
-
     fn rollout(&self) -> Option<&Rollout> {
         self.environment.as_ref()?.rollout.as_deref()
     }
@@ -142,14 +132,6 @@ impl Truth {
                 .map_err(|why| format!("{} at {}: {why}", change.action, change.revision))?;
             self.steps += 1;
         }
-        let judged = after.rollout.as_deref().map(|rollout| {
-            let record = &rollout.record;
-            let began = *self.began.get_or_insert(record.watermark);
-            let judged_for = record.watermark.duration_since(began);
-            (judged_for, record.metrics.abandon.map(|found| found.seen))
-        });
-        self.trace
-            .push(format!("{} {} {judged:?}", change.revision, change.action));
         self.actions.push(change.action.clone());
         self.committed_at.insert(change.revision, now);
         self.revision = change.revision;

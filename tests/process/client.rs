@@ -241,6 +241,13 @@ impl Client {
             .map(|answer| answer.json)
     }
 
+    /// The evidence about the rollout of an environment.
+    pub(crate) async fn rollout_evidence(&self, name: &str) -> Value {
+        let url = format!("{}/v1/environments/{name}/rollout/evidence", self.admin);
+        let request = self.http.get(url).bearer_auth(&self.token);
+        Answer::of(request).await.expect("an answer").ok()
+    }
+
     /// Asks for a decision about a call of one's own; `None` if the service does not answer.
     pub(crate) async fn try_decide(&self, name: &str, call: Value) -> Option<Value> {
         let request = self.about(name, call).bearer_auth(&self.token);

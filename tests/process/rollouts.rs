@@ -222,8 +222,13 @@ async fn a_healthy_green_is_promoted_though_its_controller_is_killed_and_a_silen
             (&"running".into(), &1.into())
         );
     });
-    // In the middle of the first step.
-    sleep(Duration::from_secs(20)).await;
+    until("calls of the first step to be reported", async || {
+        let evidence = leader.rollout_evidence("Healthy").await;
+        let candidate = &evidence["observation"]["calls"]["abandon"]["candidate"];
+        (candidate["calls"].as_u64() >= Some(10)).then_some(())
+    })
+    .await;
+    assert_eq!(leader.try_rollout("Healthy").await.expect("it is there")["step"], 1);
     first.kill().await;
     until_leading(&follower).await;
     while let Some(ended) = calls.join_next().await {

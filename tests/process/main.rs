@@ -8,6 +8,7 @@ mod certificates;
 mod client;
 mod cluster;
 mod crash;
+mod cut_off;
 mod decisions_only;
 #[path = "../support/event_stream.rs"]
 mod event_stream;

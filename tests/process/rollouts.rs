@@ -228,7 +228,10 @@ async fn a_healthy_green_is_promoted_though_its_controller_is_killed_and_a_silen
         (candidate["calls"].as_u64() >= Some(10)).then_some(())
     })
     .await;
-    assert_eq!(leader.try_rollout("Healthy").await.expect("it is there")["step"], 1);
+    assert_eq!(
+        leader.try_rollout("Healthy").await.expect("it is there")["step"],
+        1
+    );
     first.kill().await;
     until_leading(&follower).await;
     while let Some(ended) = calls.join_next().await {

@@ -364,10 +364,15 @@ impl Cluster {
 
     /// What starts that service.
     pub(crate) fn service(&self, name: &str) -> Command {
+        self.service_at(&self.url, name)
+    }
+
+    /// The same, of a service that reaches the store at `url`.
+    pub(crate) fn service_at(&self, url: &str, name: &str) -> Command {
         let place = self.directory.path();
         let mut serve = serve();
         serve
-            .args(["--endpoint-url", &self.url, "--admin-token-file"])
+            .args(["--endpoint-url", url, "--admin-token-file"])
             .arg(place.join("token"))
             .arg("--data-dir")
             .arg(place.join(name));

@@ -1,0 +1,202 @@
+"""Deploys the templates of infra/aws into moto, an imitation of AWS, and runs the service on the tables that they made.
+
+A full process and one for decisions alone share the tables, as they would in production: a flow version is registered at the
+one, and a decision that the other makes has to follow it.
+
+    deploy.py BINARY
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import warnings
+from pathlib import Path
+
+import boto3
+from cfnlint.decode import cfn_yaml
+from moto.server import ThreadedMotoServer
+
+ROOT = Path(__file__).resolve().parent.parent
+REGION = "eu-central-1"
+BLUE, GREEN = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith(("TRAFFIC_COP_", "AWS_"))}
+
+
+def main():
+    binary = Path(sys.argv[1]).resolve()
+    # What moto does not know is listed below; every request would be a line.
+    warnings.filterwarnings("ignore", module="moto")
+    logging.getLogger("moto").setLevel(logging.ERROR)
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    moto = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    moto.start()
+    url = "http://{}:{}".format(*moto.get_host_and_port())
+    try:
+        with tempfile.TemporaryDirectory() as home:
+            token = run(binary, "token", "generate").strip()
+            stack = deploy(url, "data", {"AdminToken": token, "OAuthSigningKey": signing_key()})
+            check_tables(url, stack)
+            serve_on_them(binary, url, Path(home), token, stack)
+    finally:
+        moto.stop()
+
+
+def run(binary, *arguments):
+    done = subprocess.run([binary, *arguments], env=ENVIRONMENT, text=True, capture_output=True)
+    if done.returncode:
+        sys.exit(f"deploy: {' '.join(arguments)}: {done.stderr}")
+    return done.stdout
+
+
+def signing_key():
+    command = ["openssl", "genpkey", "-algorithm", "ed25519"]
+    return subprocess.run(command, check=True, text=True, capture_output=True).stdout
+
+
+def client(url, service):
+    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+    return boto3.client(service, region_name=REGION, endpoint_url=url, **keys)
+
+
+def deploy(url, name, parameters):
+    """Makes a stack of the template `name`; returns its outputs."""
+    formation = client(url, "cloudformation")
+    formation.create_stack(
+        StackName=f"traffic-cop-{name}",
+        TemplateBody=(ROOT / f"infra/aws/{name}.yaml").read_text(),
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    stack = formation.describe_stacks(StackName=f"traffic-cop-{name}")["Stacks"][0]
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        sys.exit(f"deploy: {name}.yaml: {stack['StackStatus']} {stack.get('StackStatusReason')}")
+    made = formation.describe_stack_resources(StackName=f"traffic-cop-{name}")["StackResources"]
+    known = {resource.get("ResourceType") for resource in made if resource.get("LogicalResourceId")}
+    wanted = [resource["Type"] for resource in cfn_yaml.load(str(ROOT / f"infra/aws/{name}.yaml"))["Resources"].values()]
+    left = [kind for kind in wanted if kind not in known]
+    print(f"deploy: {name}.yaml: {len(wanted) - len(left)} resources made, unknown to moto: {', '.join(sorted(set(left))) or 'none'}")
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+def check_tables(url, stack):
+    """The tables are what `traffic-cop table create` would have made, and protected."""
+    dynamodb = client(url, "dynamodb")
+    for output, is_protected in ("ControlTableName", True), ("EvidenceTableName", False):
+        table = dynamodb.describe_table(TableName=stack[output])["Table"]
+        expect(table["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST")
+        expect(table["DeletionProtectionEnabled"], is_protected)
+        expect([key["AttributeName"] for key in table["KeySchema"]], ["pk", "sk"])
+    # Moto leaves these out, so the template is asked.
+    resources = cfn_yaml.load(str(ROOT / "infra/aws/data.yaml"))["Resources"]
+    recovery = resources["ControlTable"]["Properties"]["PointInTimeRecoverySpecification"]
+    expect(recovery["PointInTimeRecoveryEnabled"], True)
+    expect(resources["ControlTable"]["DeletionPolicy"], "Retain")
+    expiry = resources["EvidenceTable"]["Properties"]["TimeToLiveSpecification"]
+    expect(expiry["Enabled"], True)
+    code = (ROOT / "src/store/table.rs").read_text()
+    expect(f'EXPIRES_AT: &str = "{expiry["AttributeName"]}"' in code, True)
+
+
+def expect(found, wanted):
+    if found != wanted:
+        sys.exit(f"deploy: {found!r} instead of {wanted!r}")
+
+
+class Service:
+    """A process of the service on the stack's tables. Ended with the `with` block."""
+
+    def __init__(self, binary, url, home, stack, *arguments):
+        home.mkdir()
+        self.home, self.log = home, open(home / "log", "w+")
+        tables = ["--control-table", stack["ControlTableName"], "--evidence-table", stack["EvidenceTableName"]]
+        tables += ["--region", REGION, "--endpoint-url", url]
+        command = [binary, "serve", "--data-dir", home / "data", *tables]
+        command += ["--decisions", "127.0.0.1:0", "--shutdown-delay-ms", "0", *arguments]
+        self.process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.addresses = {}
+        for _ in range(2):
+            name, address = (self.process.stdout.readline().split() + ["", ""])[:2]
+            self.addresses[name] = address
+        if not self.addresses.get("decisions", "").startswith("http"):
+            self.fail("it does not start")
+
+    def until_ready(self):
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(self.addresses["decisions"] + "/v1/health/ready", timeout=2)
+                return
+            except OSError:
+                time.sleep(0.1)
+        self.fail("it is not ready")
+
+    def fail(self, why):
+        self.log.seek(0)
+        sys.exit(f"deploy: {why}: {self.log.read()[-3000:]}")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        if self.process.wait(timeout=20):
+            self.fail(f"it ended with {self.process.returncode}")
+
+
+def serve_on_them(binary, url, home, token, stack):
+    secret = home / "admin-token"
+    secret.write_text(token)
+    full = ["--admin", "127.0.0.1:0", "--admin-token-file", secret]
+    with Service(binary, url, home / "full", stack, *full) as service:
+        service.until_ready()
+        admin = service.addresses["admin"]
+
+        def cli(*arguments):
+            return run(binary, *arguments, "--server", admin, "--token-file", secret, "--output", "json")
+
+        flows = ["--blue-flow", f"{BLUE}=Main IVR Blue", "--green-flow", f"{GREEN}=Main IVR Green"]
+        cli("env", "create", "Main_IVR", *flows, "--flow-version", "1.0", "--reason", "the first")
+        made = cli("token", "create", "genesys", "--scope", "decide", "--reason", "for Genesys Cloud")
+        genesys = json.loads(made)["token"]
+        with Service(binary, url, home / "decisions", stack, "--decisions-only", "--metrics", "127.0.0.1:0") as other:
+            other.until_ready()
+            expect(decide(other, genesys)["Active_Flow_ID"], BLUE)
+            cli("flow", "register", "Main_IVR", "--flow-version", "2.0", "--reason", "build 2")
+            cli("cutover", "Main_IVR", "--reason", "2.0 is good", "--wait=10000")
+            answer = decide(other, genesys)
+            expect((answer["Active_Flow_ID"], answer["Flow_Version"]), (GREEN, "2.0"))
+            print(f"deploy: a replica for decisions alone answers {json.dumps(answer)}")
+            until_calm(service, other)
+        print(f"deploy: the journal: {json.dumps(json.loads(cli('journal', 'verify')))}")
+
+
+def decide(service, token):
+    """A decision as the exported data action asks for it."""
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json", "Cache-Control": "no-cache"}
+    address = service.addresses["decisions"] + "/v1/environments/Main_IVR/decisions"
+    request = urllib.request.Request(address, b'{"Conversation_ID": "7f3b3a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e"}', headers)
+    return json.load(urllib.request.urlopen(request, timeout=5))
+
+
+def until_calm(*services):
+    """No alarm may last: one that is raised while this machine is busy ends with the next poll."""
+    for _ in range(100):
+        alarms = [line for service in services for line in metrics(service) if line.startswith("traffic_cop_alarm{")]
+        raised = [line for line in alarms if not line.endswith(" 0")]
+        if not raised:
+            print(f"deploy: none of the {len(alarms)} alarms of both is raised")
+            return
+        time.sleep(0.1)
+    sys.exit(f"deploy: {raised}")
+
+
+def metrics(service):
+    address = service.addresses.get("metrics") or service.addresses["admin"] + "/metrics"
+    return urllib.request.urlopen(address, timeout=5).read().decode().splitlines()
+
+
+main()

@@ -20,6 +20,7 @@ mod exit;
 mod explain;
 mod failure;
 mod flow;
+mod freeze;
 mod glance;
 mod history;
 mod interface;
@@ -113,6 +114,9 @@ enum Verb {
     /// Smoke tests: calls that go to one slot, whatever the weight.
     #[command(subcommand)]
     Override(overrides::Override),
+    /// Freeze windows: times in which nobody moves callers towards a candidate.
+    #[command(subcommand)]
+    Freeze(freeze::Freeze),
     /// List what changed in an environment, the latest first.
     History(history::History),
     /// Follow changes as they come, a line each, until it is ended.
@@ -176,6 +180,7 @@ impl Verb {
             Self::Rollout(rollout) => rollout.run(output).await,
             Self::Weight(weight) => weight.run(output).await,
             Self::Override(overrides) => overrides.run(output).await,
+            Self::Freeze(freeze) => freeze.run(output).await,
             Self::History(history) => history.run(output).await,
             Self::Events(events) => events.run(output).await,
             Self::Decide(decide) => decide.run(output).await,

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{Control, Outcome, Request, WriteError};
 use crate::domain::environment::Environment;
+use crate::domain::freeze::Frozen;
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason};
 use crate::domain::rollout::Transition;
 use crate::domain::rollout::command::StepRollout;
@@ -224,7 +225,8 @@ impl Controller {
             environment: name.clone(),
             source,
         })?;
-        let Some(chosen) = case.choose(rollout, &*self.clock) else {
+        let frozen = Frozen::of(&served.environment.freezes, self.clock.now());
+        let Some(chosen) = case.choose(rollout, frozen, &*self.clock) else {
             return Ok(false);
         };
         tracing::debug!(environment = %name, transition = ?chosen.transition, "judged");

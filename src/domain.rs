@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod decision;
 pub mod drain;
 pub mod environment;
+pub mod freeze;
 pub mod ids;
 pub mod interface;
 pub mod judge;
@@ -119,6 +120,8 @@ pub enum Unchanged {
     SameFlow,
     /// Override: none is there for these calls.
     NoSuchOverride,
+    /// Remove a freeze window: none has this number.
+    NoSuchFreeze,
     /// Pause of a rollout: it is paused.
     AlreadyPaused,
     /// Abort of a rollout: it was aborted.

@@ -24,6 +24,8 @@ pub(super) struct Environment {
     #[serde(default)]
     pub(super) overrides: Vec<Override>,
     #[serde(default)]
+    pub(super) freezes: Vec<Freeze>,
+    #[serde(default)]
     pub(super) interfaces: Vec<Interface>,
     pub(super) fault: Option<String>,
     #[serde(default)]
@@ -105,6 +107,22 @@ pub(super) struct Override {
     pub(super) owner: String,
     pub(super) expires_at: String,
     pub(super) status: String,
+}
+
+/// A time in which nobody moves callers.
+#[derive(Debug, Deserialize)]
+pub(super) struct Freeze {
+    pub(super) number: u64,
+    pub(super) start: String,
+    pub(super) end: String,
+    pub(super) reason: String,
+    pub(super) status: String,
+}
+
+/// The freeze windows of one place.
+#[derive(Debug, Deserialize)]
+pub(super) struct Freezes {
+    pub(super) freezes: Vec<Freeze>,
 }
 
 /// Which calls: the number, under the name of the kind of number that it is.

@@ -81,6 +81,21 @@ pub(super) struct Change {
 }
 
 impl Change {
+    /// A change of `environment`, by those who name it in a way of their own.
+    pub(super) fn of(
+        environment: EnvironmentName,
+        if_match: Option<u64>,
+        write: WriteArgs,
+        admin: AdminArgs,
+    ) -> Self {
+        let target = Target {
+            environment,
+            write,
+            admin,
+        };
+        Self { target, if_match }
+    }
+
     /// Carries out the command and prints what came of it.
     pub(super) async fn execute(self, command: Command, output: Output) -> Result<(), Failure> {
         let client = self.target.admin.client()?;
@@ -111,6 +126,9 @@ fn route(command: &Command) -> (Method, Cow<'static, str>) {
         Command::Delete(_) => return (Method::DELETE, "".into()),
         Command::DefineInterface(define) => return (Method::PUT, interface(define.number)),
         Command::RemoveInterface(remove) => return (Method::DELETE, interface(remove.number)),
+        Command::RemoveFreeze(remove) => {
+            return (Method::DELETE, format!("freezes/{}", remove.number).into());
+        }
         Command::SetVariables(_) => return (Method::PATCH, "variables".into()),
         Command::Register(_) => "register",
         Command::Claim(_) => "claim",
@@ -121,6 +139,7 @@ fn route(command: &Command) -> (Method, Cow<'static, str>) {
         Command::SetWeight(_) => "weight",
         Command::AddOverride(_) => "add_override",
         Command::RemoveOverride(_) => "remove_override",
+        Command::AddFreeze(_) => "freezes",
         Command::StartRollout(_) => "rollout",
         Command::PauseRollout(_) => "rollout/pause",
         Command::ResumeRollout(_) => "rollout/resume",

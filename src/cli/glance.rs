@@ -1,6 +1,7 @@
 //! An environment as a person reads it: first what callers get, then why.
 
 use super::api::{Environment, Environments, SlotState};
+use super::freeze;
 use super::output::table;
 use super::overrides;
 use crate::domain::slot::Slot;
@@ -34,6 +35,12 @@ pub(super) fn environment(environment: &Environment) -> String {
         lines.push(format!(
             "\nsmoke tests\n\n{}",
             overrides::describe(&environment.overrides)
+        ));
+    }
+    if !environment.freezes.is_empty() {
+        lines.push(format!(
+            "\nfreeze windows\n\n{}",
+            freeze::describe(&environment.freezes)
         ));
     }
     lines.join("\n")

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::reason;
 use crate::clock::Clock;
+use crate::domain::freeze::Frozen;
 use crate::domain::ids::{EnvironmentName, Reason, Revision};
 use crate::domain::judge::Record;
 use crate::domain::judge::verdict::{Data, Verdict};
@@ -65,8 +66,13 @@ impl Case {
         self.hearing.hear(store, clock.now(), monotonic).await
     }
 
-    /// What the rollout does next; `None` if it is over.
-    pub(super) fn choose(&mut self, rollout: &Rollout, clock: &dyn Clock) -> Option<Chosen> {
+    /// What the rollout does next, while `frozen` is in force; `None` if it is over.
+    pub(super) fn choose(
+        &mut self,
+        rollout: &Rollout,
+        frozen: Option<Frozen>,
+        clock: &dyn Clock,
+    ) -> Option<Chosen> {
         let (now, monotonic) = (clock.now(), clock.monotonic());
         let judge = self.hearing.judge();
         let verdict = judge.verdict(rollout.current_step()?, now);
@@ -80,7 +86,7 @@ impl Case {
             in_step: self.step.map_or(Duration::ZERO, |(_, since)| passed(since)),
             without_data: self.unfit_since.map_or(Duration::ZERO, passed),
         };
-        let transition = step(rollout, &verdict, &timing);
+        let transition = step(rollout, &verdict, &timing).while_frozen(frozen);
         Some(Chosen {
             reason: why(rollout, &transition, &verdict),
             record: judge.record().clone(),

@@ -5,13 +5,14 @@
 
 mod assignments;
 
+use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 pub use assignments::Assignments;
 
 use super::Action;
-use super::ids::{FlowId, FlowName, InterfaceNumber, Owner, VersionLabel};
+use super::ids::{FlowId, FlowName, FreezeNumber, InterfaceNumber, Owner, Reason, VersionLabel};
 use super::interface::Interface;
 use super::rollout::Move;
 use super::rollout::command::{
@@ -46,6 +47,10 @@ pub enum Command {
     AddOverride(AddOverride),
     /// End such an override before its time.
     RemoveOverride(RemoveOverride),
+    /// Let nobody move callers towards a candidate for a while.
+    AddFreeze(AddFreeze),
+    /// End such a time before its end, or before its beginning.
+    RemoveFreeze(RemoveFreeze),
     /// Say which variables an interface has.
     DefineInterface(DefineInterface),
     /// Remove an interface that no flow version names.
@@ -81,6 +86,8 @@ impl Action for Command {
             Self::SetWeight(_) => "set_weight",
             Self::AddOverride(_) => "add_override",
             Self::RemoveOverride(_) => "remove_override",
+            Self::AddFreeze(_) => "add_freeze",
+            Self::RemoveFreeze(_) => "remove_freeze",
             Self::DefineInterface(_) => "define_interface",
             Self::RemoveInterface(_) => "remove_interface",
             Self::SetVariables(_) => "set_variables",
@@ -320,6 +327,27 @@ pub struct RemoveOverride {
     pub calls: TestCalls,
 }
 
+/// Let nobody move callers towards a candidate for a while. Rollback, abort and pause go on as ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddFreeze {
+    /// When that begins; at once if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Timestamp>,
+    /// When it ends.
+    pub end: Timestamp,
+    /// Why: that of the change.
+    pub reason: Reason,
+}
+
+/// Remove a freeze window, whether it has begun or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RemoveFreeze {
+    /// Its number.
+    pub number: FreezeNumber,
+}
+
 /// Remove the environment. Its history stays; creating it again continues its revision.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -347,6 +375,8 @@ commands!(
     SetWeight,
     AddOverride,
     RemoveOverride,
+    AddFreeze,
+    RemoveFreeze,
     DefineInterface,
     RemoveInterface,
     SetVariables,

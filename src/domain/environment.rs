@@ -1,6 +1,7 @@
 //! The environment: two slots, which of them is active, and the share of new calls that goes to the other.
 
 mod commands;
+mod freezes;
 mod interfaces;
 mod overrides;
 mod ramp;
@@ -14,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use jiff::Timestamp;
 
 use super::command::Flow;
+use super::freeze::Freezes;
 use super::ids::{InterfaceNumber, Owner, VariableName, VersionLabel};
 use super::interface::{Interface, VariableValue};
 use super::rollout::Rollout;
@@ -51,6 +53,8 @@ pub struct Environment {
     pub retired: VecDeque<RetiredVersion>,
     /// Smoke-test overrides, the last added last, at most [`MAX_OVERRIDES`] and one for the same calls. Some may have expired.
     pub overrides: Vec<Override>,
+    /// Times in which nobody moves callers towards the candidate.
+    pub freezes: Freezes,
     /// The rollout under way, or the last one of the version that it was about.
     pub rollout: Option<Box<Rollout>>,
     /// The interfaces that versions can name.
@@ -297,6 +301,6 @@ impl Environment {
         if calls.len() < self.overrides.len() {
             return Some("two overrides are for the same calls");
         }
-        None
+        self.freezes.inconsistency()
     }
 }

@@ -297,6 +297,11 @@ counter_type! {
     Sequence
 }
 
+counter_type! {
+    /// Number of a freeze window: the revision that added it, so that none is given twice.
+    FreezeNumber
+}
+
 /// Which aggregate a change is about. Its text is its name in the journal: `environment/Main_IVR`, `access`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AggregateKey {

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::access::MAX_CLAIMS;
 use super::environment::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
+use super::freeze::{Frozen, MAX_FREEZES};
 use super::ids::{InterfaceNumber, VariableName, VersionLabel};
 use super::interface::{Break, MAX_TEXT_BYTES, MAX_VARIABLES, VariableType};
 use super::slot::Slot;
@@ -113,6 +114,17 @@ pub enum Refusal {
     /// One override more than an environment holds.
     #[error("an environment holds at most {MAX_OVERRIDES} overrides; remove one first")]
     TooManyOverrides,
+    /// Nobody moves callers towards a candidate now.
+    #[error(
+        "{0} lets no callers be moved to the candidate; wait, or remove it. Rollback, abort and pause work as ever"
+    )]
+    Frozen(Frozen),
+    /// A freeze window that is none.
+    #[error("a freeze window ends after its start, and later than now")]
+    FreezeSpan,
+    /// One freeze window more than there may be.
+    #[error("there may be {MAX_FREEZES} freeze windows at a time; remove one first")]
+    TooManyFreezes,
     /// Another version of the environment has this label, or had it recently.
     #[error("the label {0} is or was in use in this environment; choose a new one")]
     LabelInUse(VersionLabel),

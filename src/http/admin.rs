@@ -7,6 +7,7 @@ mod environments;
 pub(super) mod events;
 mod explain;
 mod extract;
+mod freezes;
 mod health;
 mod history;
 mod interfaces;
@@ -19,6 +20,7 @@ mod refusals;
 mod repair;
 mod rollouts;
 mod snapshot;
+mod time;
 mod tokens;
 mod view;
 
@@ -52,6 +54,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(repair::environment))
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
+        .routes(routes!(freezes::list, freezes::add))
+        .routes(routes!(freezes::remove))
         .routes(routes!(rollouts::show, commands::start_rollout))
         .routes(routes!(rollouts::show_evidence))
         .routes(routes!(commands::pause_rollout))

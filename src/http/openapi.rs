@@ -33,6 +33,7 @@ use super::{Listener, decisions, oauth};
         (name = "decisions", description = "Asked by Genesys Cloud for every call"),
         (name = "environments", description = "What callers get, and changing it"),
         (name = "rollouts", description = "Planned ramps with a judge"),
+        (name = "freezes", description = "Times in which nobody moves callers towards a candidate"),
         (name = "interfaces", description = "Which variables flows read"),
         (name = "access", description = "Tokens, and issuers of others"),
         (name = "operations", description = "Replicas and the journal"),

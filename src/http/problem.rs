@@ -191,6 +191,12 @@ impl From<Refusal> for Problem {
                 let problem = Self::new(Kind::IncompatibleInterface, refusal.to_string());
                 return problem.with("variables", missed(incompatibility));
             }
+            Refusal::Frozen(frozen) => {
+                let problem = Self::new(Kind::Frozen, refusal.to_string());
+                return problem
+                    .with("freeze", frozen.number.0)
+                    .with("until", frozen.until.to_string());
+            }
             Refusal::ClaimLength
             | Refusal::OverrideLength
             | Refusal::TooManyVariables
@@ -200,8 +206,10 @@ impl From<Refusal> for Problem {
             | Refusal::InterfaceZero
             | Refusal::TextTooLong(_)
             | Refusal::NameReserved
+            | Refusal::FreezeSpan
             | Refusal::ExpiryPassed(_) => Kind::Unprocessable,
             Refusal::TooManyEnvironments
+            | Refusal::TooManyFreezes
             | Refusal::TooManyTokens
             | Refusal::TooManyIssuers
             | Refusal::TooManyOverrides

@@ -8,6 +8,7 @@ mod access;
 mod carry;
 mod environment;
 mod exposures;
+mod freezes;
 mod outcomes;
 pub mod packed;
 #[cfg(test)]

@@ -156,6 +156,18 @@ const ROWS: &[(&str, Needs)] = &[
         Needs::OperateHere,
     ),
     (
+        "GET /v1/environments/{environment}/freezes",
+        Needs::ReadHere,
+    ),
+    (
+        "POST /v1/environments/{environment}/freezes",
+        Needs::OperateHere,
+    ),
+    (
+        "DELETE /v1/environments/{environment}/freezes/{number}",
+        Needs::OperateHere,
+    ),
+    (
         "POST /v1/environments/{environment}/repair",
         Needs::AdminHere,
     ),

@@ -21,6 +21,7 @@ mod events;
 mod explain;
 mod exposures;
 mod framing;
+mod freezes;
 mod health;
 mod history;
 mod interfaces;

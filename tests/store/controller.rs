@@ -29,6 +29,7 @@ cases![
     evidence_that_cannot_be_read_holds_the_rollout,
     a_clock_that_jumps_promotes_nothing,
     operators_have_the_last_word,
+    a_freeze_window_holds_a_rollout_until_it_ends_and_saves_nobody_who_harms,
     rollouts_in_a_storm_break_no_promise,
     a_dropped_condition_is_noticed,
 ];
@@ -198,6 +199,30 @@ async fn operators_have_the_last_word(world: &mut World) {
     arena.resume().await;
     arena.run_until_over(100).await.expect("every promise kept");
     assert_eq!(arena.rollout().end(), Some(End::Finished));
+}
+
+async fn a_freeze_window_holds_a_rollout_until_it_ends_and_saves_nobody_who_harms(
+    world: &mut World,
+) {
+    let mut arena = Arena::start(world, 2, Callers::healthy(), Storm::NONE).await;
+    arena.freeze(Duration::from_secs(60 * 60)).await;
+    arena.run(118).await.expect("every promise kept");
+    assert!(matches!(
+        arena.rollout().status,
+        Status::Running { step: 0, .. }
+    ));
+    arena.run(4).await.expect("every promise kept");
+    assert!(matches!(
+        arena.rollout().status,
+        Status::Running { step: 1, .. }
+    ));
+    arena.run_until_over(100).await.expect("every promise kept");
+    assert_eq!(arena.rollout().end(), Some(End::Finished));
+
+    let mut arena = Arena::start(world, 1, Callers::with_a_dead_green(), Storm::NONE).await;
+    arena.freeze(Duration::from_secs(60 * 60)).await;
+    arena.run_until_over(20).await.expect("every promise kept");
+    assert_eq!(arena.rollout().end(), Some(End::Aborted));
 }
 
 async fn rollouts_in_a_storm_break_no_promise(world: &mut World) {

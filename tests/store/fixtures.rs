@@ -18,9 +18,11 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 use traffic_cop::domain::access::{Access, AccessCommand, Grant, Issuer, Reach, Scope, TokenHash};
 use traffic_cop::domain::command::{
-    AddOverride, Claim, Command, DefineInterface, Rebind, Register, Release, Rollback, SetVariables,
+    AddFreeze, AddOverride, Claim, Command, DefineInterface, Rebind, Register, Release, Rollback,
+    SetVariables,
 };
 use traffic_cop::domain::environment::{Environment, FlowVersion, Override, SlotState, Standing};
+use traffic_cop::domain::freeze::Freezes;
 use traffic_cop::domain::ids::{AggregateKey, InterfaceNumber, Revision, Sequence};
 use traffic_cop::domain::interface::Interface;
 use traffic_cop::domain::operation::{Digest128, Operation, Operations};
@@ -172,6 +174,9 @@ fn tell_environment(environment: &Environment) -> Value {
     if !environment.overrides.is_empty() {
         told["overrides"] = environment.overrides.iter().map(tell_override).collect();
     }
+    if !environment.freezes.is_empty() {
+        told["freezes"] = tell_freezes(&environment.freezes);
+    }
     if !environment.interfaces.is_empty() {
         let interfaces = environment.interfaces.iter();
         told["interfaces"] = interfaces
@@ -191,6 +196,18 @@ fn tell_interface(interface: &Interface) -> Value {
             variable.name().as_str(),
             variable.kind().to_string(),
             variable.default_value(),
+        ])
+    });
+    told.collect()
+}
+
+fn tell_freezes(freezes: &Freezes) -> Value {
+    let told = freezes.iter().map(|(number, freeze)| {
+        json!([
+            number.0,
+            freeze.start.to_string(),
+            freeze.end.to_string(),
+            freeze.reason.as_str()
         ])
     });
     told.collect()
@@ -352,6 +369,11 @@ fn shapes() -> Vec<Shape> {
     }
     then("environment-deleted", commands::delete());
     then("environment-created-again", commands::create());
+    let mut history = History::<Environment>::new("environment/Frozen_IVR", tell_environment);
+    let mut then = |name: &str, command: Command| shapes.push(history.then(name, &command));
+    then("environment-to-be-frozen", commands::create());
+    then("environment-with-a-freeze", freeze("2026-12-23T17:00:00Z"));
+    then("environment-with-freezes", freeze("2026-01-06T00:00:00.5Z"));
     let mut history = History::<Environment>::new("environment/Tested_IVR", tell_environment);
     let mut then = |name: &str, command: Command| shapes.push(history.then(name, &command));
     then("environment-to-be-tested", commands::create());
@@ -516,6 +538,15 @@ fn ani(number: &str) -> TestCalls {
 
 fn dnis(number: &str) -> TestCalls {
     TestCalls::Dnis(number.parse().expect("a number"))
+}
+
+fn freeze(start: &str) -> Command {
+    AddFreeze {
+        start: Some(start.parse().expect("a time")),
+        end: "2026-12-27T00:00:00Z".parse().expect("a time"),
+        reason: "Weihnachten, \u{1f384} & Co".parse().expect("a reason"),
+    }
+    .into()
 }
 
 fn add_override(calls: TestCalls, expires_in_minutes: u16, owner: &str) -> Command {

@@ -56,6 +56,7 @@ fn environment() -> Environment {
             interface: InterfaceNumber(7),
         }]),
         overrides: Vec::new(),
+        freezes: Default::default(),
         rollout: None,
         interfaces: [1, 2, 7]
             .map(|number| (InterfaceNumber(number), Interface::EMPTY))

@@ -13,6 +13,7 @@ use crate::domain::command::{
     Claim, Command, Create, Cutover, Rebind, Register, Release, Rollback, SetWeight,
 };
 use crate::domain::drain::{Cause, Drain};
+use crate::domain::freeze::Freezes;
 use crate::domain::ids::{InterfaceNumber, VersionLabel};
 use crate::domain::refusal::{MAX_ENVIRONMENTS, Refusal, RollbackObstacle};
 use crate::domain::slot::{BySlot, Slot};
@@ -34,8 +35,9 @@ impl Aggregate for Environment {
         }
         let before = state.ok_or(Refusal::EnvironmentMissing)?;
         let mut current = before.clone();
-        // They match no call any more, so the next change takes them along, and they stand in no one's way.
+        // What is over matters no more, so the next change takes it along, and it stands in no one's way.
         current.overrides.retain(|one| one.expires_at > context.now);
+        current.freezes.drop_ended(context.now);
         let change = current.after(command, context)?;
         Ok(match change {
             Change::To(Some(mut after)) => {
@@ -80,6 +82,7 @@ fn create_environment(create: &Create, context: &Context) -> Applied {
         previously_active: None,
         retired: VecDeque::new(),
         overrides: Vec::new(),
+        freezes: Freezes::default(),
         rollout: None,
         interfaces,
         values: BTreeMap::new(),
@@ -105,11 +108,13 @@ impl Environment {
             Command::Claim(claim) => self.claim(claim, context),
             Command::Release(release) => self.release(release, now),
             Command::Rebind(rebind) => self.rebind(rebind, now),
-            Command::Cutover(cutover) => self.cutover(cutover, now),
+            Command::Cutover(cutover) => self.cutover(cutover, context),
             Command::Rollback(rollback) => self.roll_back(rollback, now),
-            Command::SetWeight(set_weight) => self.set_weight(set_weight, now),
+            Command::SetWeight(set_weight) => self.set_weight(set_weight, context),
             Command::AddOverride(add) => self.add_override(add, now),
             Command::RemoveOverride(remove) => self.remove_override(remove),
+            Command::AddFreeze(add) => self.add_freeze(add, context),
+            Command::RemoveFreeze(remove) => self.remove_freeze(remove),
             Command::Delete(_) => {
                 self.refuse_during_rollout()?;
                 Ok(Change::To(None))
@@ -117,7 +122,7 @@ impl Environment {
             Command::StartRollout(start) => self.start_rollout(start, context),
             Command::PauseRollout(_) => self.pause_rollout(),
             Command::ResumeRollout(_) => self.resume_rollout(context),
-            Command::PromoteRollout(promote) => self.promote_rollout(promote),
+            Command::PromoteRollout(promote) => self.promote_rollout(promote, context),
             Command::AbortRollout(abort) => self.abort_rollout(abort),
             Command::StepRollout(step) => self.step_rollout(step, context),
             Command::DefineInterface(define) => self.define_interface(define),
@@ -243,7 +248,7 @@ impl Environment {
         Ok(Change::To(Some(self)))
     }
 
-    fn cutover(mut self, cutover: &Cutover, now: Timestamp) -> Applied {
+    fn cutover(mut self, cutover: &Cutover, context: &Context) -> Applied {
         self.refuse_during_rollout()?;
         let target = cutover.to.unwrap_or(self.candidate());
         if target == self.active {
@@ -253,7 +258,8 @@ impl Environment {
             self.weight = Weight::ZERO;
             return Ok(Change::To(Some(self)));
         }
-        self.admit(target, cutover.force_incompatible, now)?;
+        self.refuse_while_frozen(context)?;
+        self.admit(target, cutover.force_incompatible, context.now)?;
         self.activate(target);
         Ok(Change::To(Some(self)))
     }
@@ -296,10 +302,13 @@ impl Environment {
         Err(Refusal::NoRollbackTarget(obstacle))
     }
 
-    fn set_weight(mut self, set_weight: &SetWeight, now: Timestamp) -> Applied {
+    fn set_weight(mut self, set_weight: &SetWeight, context: &Context) -> Applied {
         self.refuse_during_rollout()?;
+        if set_weight.weight > self.weight {
+            self.refuse_while_frozen(context)?;
+        }
         if !set_weight.weight.is_zero() {
-            self.admit(self.candidate(), set_weight.force_incompatible, now)?;
+            self.admit(self.candidate(), set_weight.force_incompatible, context.now)?;
         }
         if set_weight.weight == self.weight {
             return Ok(Change::Nothing(Unchanged::SameWeight));

@@ -11,6 +11,7 @@ use crate::domain::{Change, Context, Refusal, Unchanged};
 impl Environment {
     pub(super) fn start_rollout(mut self, start: &StartRollout, context: &Context) -> Applied {
         self.refuse_during_rollout()?;
+        self.refuse_while_frozen(context)?;
         let candidate = self.candidate();
         self.admit(candidate, start.force_incompatible, context.now)?;
         self.follow(Rollout::start(
@@ -29,13 +30,19 @@ impl Environment {
     }
 
     pub(super) fn resume_rollout(mut self, context: &Context) -> Applied {
-        let rollout = self.take_rollout()?;
-        self.follow(rollout.resume(commit(context))?)
+        let rollout = self.take_rollout()?.resume(commit(context))?;
+        self.refuse_while_frozen(context)?;
+        self.follow(rollout)
     }
 
-    pub(super) fn promote_rollout(mut self, promote: &PromoteRollout) -> Applied {
-        let rollout = self.take_rollout()?;
-        self.follow(rollout.promote(promote.when)?)
+    pub(super) fn promote_rollout(
+        mut self,
+        promote: &PromoteRollout,
+        context: &Context,
+    ) -> Applied {
+        let rollout = self.take_rollout()?.promote(promote.when)?;
+        self.refuse_while_frozen(context)?;
+        self.follow(rollout)
     }
 
     pub(super) fn abort_rollout(mut self, abort: &AbortRollout) -> Applied {
@@ -55,6 +62,9 @@ impl Environment {
         let rollout = self.take_rollout()?;
         if rollout.entered() != step.entered {
             return Err(rollout::Refusal::MovedOn.into());
+        }
+        if step.chosen.is_forward() {
+            self.refuse_while_frozen(context)?;
         }
         let after = rollout
             .with_record(step.record.clone())

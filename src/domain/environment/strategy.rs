@@ -16,10 +16,10 @@ pub(crate) use self::interfaces::{definitions, interface_changes, values, variab
 use self::interfaces::{first_interfaces, interface_numbers};
 use super::Environment;
 use crate::domain::command::{
-    AddOverride, Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register, Release,
-    RemoveOverride, Rollback, SetWeight,
+    AddFreeze, AddOverride, Claim, Command, Create, Cutover, Delete, Flow, Rebind, Register,
+    Release, RemoveFreeze, RemoveOverride, Rollback, SetWeight,
 };
-use crate::domain::ids::{EnvironmentName, FlowId, FlowName, Revision, VersionLabel};
+use crate::domain::ids::{EnvironmentName, FlowId, FlowName, FreezeNumber, Revision, VersionLabel};
 use crate::domain::judge::record::Record;
 use crate::domain::rollout::command::{
     AbortRollout, PauseRollout, PromoteRollout, ResumeRollout, StartRollout, StepRollout,
@@ -123,6 +123,16 @@ fn overrides() -> impl Strategy<Value = AddOverride> {
     )
 }
 
+/// A freeze window that may still be refused, from the beginning of time on: [`informed`] counts it from the present.
+fn freezes() -> impl Strategy<Value = AddFreeze> {
+    let at = |minutes| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
+    (option::of(0..60_i64), 0..60_i64).prop_map(move |(start, end)| AddFreeze {
+        start: start.map(at),
+        end: at(end),
+        reason: "generated".parse().expect("a reason"),
+    })
+}
+
 /// Any command but creation and deletion. Many are refused by most states.
 pub(crate) fn changes() -> impl Strategy<Value = Command> {
     // Mostly the candidate: the active slot refuses nearly everything.
@@ -164,6 +174,8 @@ pub(crate) fn changes() -> impl Strategy<Value = Command> {
         2 => any::<bool>().prop_map(|keep_calls| Rollback { keep_calls }.into()),
         3 => overrides().prop_map(Command::from),
         1 => test_calls().prop_map(|calls| RemoveOverride { calls }.into()),
+        1 => freezes().prop_map(Command::from),
+        1 => (0..64_u64).prop_map(|number| RemoveFreeze { number: FreezeNumber(number) }.into()),
         6 => rollout_changes(),
         3 => set_weight.prop_map(Command::from),
         3 => interface_changes(),
@@ -209,9 +221,18 @@ fn moves() -> impl Strategy<Value = Move> {
     ]
 }
 
-/// `command` as somebody gives it who has seen `environment`: a controller's move is one for the step that it is in.
-fn informed(command: &Command, environment: &Environment) -> Command {
+/// `command` as somebody gives it who has seen `environment` at `now`: a controller's move is one for the step that it is in.
+fn informed(command: &Command, environment: &Environment, now: Timestamp) -> Command {
     match (command, environment.rollout_under_way()) {
+        (Command::AddFreeze(add), _) => {
+            let from_now = |at: Timestamp| now + at.duration_since(Timestamp::UNIX_EPOCH);
+            AddFreeze {
+                start: add.start.map(from_now),
+                end: from_now(add.end),
+                reason: add.reason.clone(),
+            }
+            .into()
+        }
         (Command::StepRollout(step), Some(rollout)) => {
             StepRollout::of(rollout, step.chosen, rollout.record.clone()).into()
         }
@@ -268,9 +289,11 @@ impl History {
             context.now += SignedDuration::from_mins((*minutes).into());
             context.revision = context.revision.next();
             let before = &states[states.len() - 1].environment;
-            if let Ok(Change::To(Some(environment))) =
-                Environment::apply(Some(before), &informed(command, before), &context)
-            {
+            if let Ok(Change::To(Some(environment))) = Environment::apply(
+                Some(before),
+                &informed(command, before, context.now),
+                &context,
+            ) {
                 states.push(Reached {
                     environment,
                     context,

@@ -1,5 +1,6 @@
 //! What each command does, by example; then what holds in every state that commands can lead to.
 
+mod freezes;
 mod interfaces;
 mod ramp;
 
@@ -1200,6 +1201,7 @@ fn second_rollback(
             before
                 .overrides
                 .retain(|known| known.expires_at > once.context.now);
+            before.freezes.drop_ended(once.context.now);
             assert_eq!(after, before, "nothing else changes");
             Ok(Change::Nothing(Unchanged::AlreadyRolledBack))
         }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::OnPause;
 use super::plan::{AfterMaximum, Gate, Step, WhenStale};
 use super::{AbortCause, Commit, PauseCause, Promotion, Refusal, Rollout, Status};
+use crate::domain::freeze::Frozen;
 use crate::domain::judge::metric::Metric;
 use crate::domain::judge::mixture::EValue;
 use crate::domain::judge::verdict::{Data, Level, Verdict};
@@ -36,6 +37,24 @@ pub enum Transition {
     Go(Move),
 }
 
+impl Transition {
+    /// The same while `frozen` is in force: nothing that moves callers towards the candidate. What takes them back, or stops,
+    /// goes on.
+    #[must_use]
+    pub fn while_frozen(self, frozen: Option<Frozen>) -> Self {
+        match (self, frozen) {
+            (Self::Go(change), Some(frozen)) if change.is_forward() => {
+                Self::Hold(vec![Wait::Freeze(frozen)])
+            }
+            (Self::Hold(mut waits), Some(frozen)) if waits != [Wait::Over] => {
+                waits.push(Wait::Freeze(frozen));
+                Self::Hold(waits)
+            }
+            (transition, _) => transition,
+        }
+    }
+}
+
 /// A change of a rollout that nobody has to ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -50,8 +69,16 @@ pub enum Move {
     Abort(AbortCause),
 }
 
+impl Move {
+    /// Whether it gives the candidate more callers.
+    #[must_use]
+    pub fn is_forward(self) -> bool {
+        matches!(self, Self::Advance | Self::Finish)
+    }
+}
+
 /// What a rollout waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait {
     /// Nothing any more: it is over.
     Over,
@@ -83,6 +110,8 @@ pub enum Wait {
     },
     /// A person's consent.
     Gate,
+    /// The end of a freeze window.
+    Freeze(Frozen),
 }
 
 /// What `rollout` does next, given what the judge says.
@@ -276,6 +305,7 @@ impl fmt::Display for Wait {
                 write!(f, "{metric} certificate E = {e} of {line}")
             }
             Self::Gate => f.write_str("a person has to agree"),
+            Self::Freeze(frozen) => write!(f, "the end of {frozen}"),
         }
     }
 }

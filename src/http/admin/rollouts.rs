@@ -19,8 +19,9 @@ use super::environments::{environment_name, freshen};
 use super::extract::Path;
 use super::history;
 use super::moment::Moment;
-use super::view::{Freshness, with_etag};
+use super::view::{Freshness, FrozenView, with_etag};
 use crate::domain::access::Scope;
+use crate::domain::freeze::Frozen;
 use crate::domain::ids::{EnvironmentName, Revision, VersionLabel};
 use crate::domain::judge::Judge;
 use crate::domain::judge::arm::{ByArm, Tally};
@@ -63,6 +64,8 @@ pub(super) struct RolloutView {
     weight: Weight,
     /// What a person has agreed to in this step.
     promotion: Option<Promotion>,
+    /// The freeze window that keeps it where it is, if it is under way and one is in force.
+    frozen: Option<FrozenView>,
     /// When it started, or was last resumed.
     going_since: Timestamp,
     /// What is planned.
@@ -153,8 +156,9 @@ pub(super) async fn show(
     let freshness = freshen(&listener).await?;
     let served = served(&listener, &name)?;
     let rollout = rollout_of(&served)?;
+    let frozen = frozen(&served, listener.clock.now());
     let view = FreshRollout {
-        rollout: RolloutView::new(name, &served, rollout),
+        rollout: RolloutView::new(name, &served, rollout, frozen),
         freshness,
     };
     Ok(with_etag(served.revision, Json(view).into_response()))
@@ -219,13 +223,14 @@ fn evidence(
         in_step,
         without_data: Duration::ZERO,
     };
-    let waits = match next_step(rollout, &verdict, &timing) {
+    let frozen = frozen(served, now);
+    let waits = match next_step(rollout, &verdict, &timing).while_frozen(frozen.clone()) {
         Transition::Hold(waits) => waits,
         Transition::Go(_) => Vec::new(),
     };
     let is_for_a_person = |wait: &Wait| matches!(wait, Wait::Person(_) | Wait::Gate);
     RolloutEvidence {
-        rollout: RolloutView::new(name, served, rollout),
+        rollout: RolloutView::new(name, served, rollout, frozen),
         freshness,
         summary: verdict.to_string(),
         verdict,
@@ -245,6 +250,12 @@ fn served(listener: &Listener, name: &EnvironmentName) -> Result<Arc<Served>, Pr
     served.cloned().ok_or_else(Problem::no_environment)
 }
 
+/// The freeze window in force, if a rollout is under way.
+fn frozen(served: &Served, now: Timestamp) -> Option<Frozen> {
+    served.environment.rollout_under_way()?;
+    Frozen::of(&served.environment.freezes, now)
+}
+
 fn rollout_of(served: &Served) -> Result<&Rollout, Problem> {
     let rollout = served.environment.rollout.as_deref();
     rollout.ok_or_else(|| {
@@ -256,7 +267,12 @@ fn rollout_of(served: &Served) -> Result<&Rollout, Problem> {
 }
 
 impl RolloutView {
-    fn new(environment: EnvironmentName, served: &Served, rollout: &Rollout) -> Self {
+    fn new(
+        environment: EnvironmentName,
+        served: &Served,
+        rollout: &Rollout,
+        frozen: Option<Frozen>,
+    ) -> Self {
         let (status, step, promotion, cause) = match &rollout.status {
             Status::Running { step, promotion } => {
                 (StatusView::Running, Some(step), *promotion, None)
@@ -282,6 +298,7 @@ impl RolloutView {
             steps: rollout.plan.steps.len(),
             weight: served.environment.share(rollout.candidate),
             promotion,
+            frozen: frozen.map(FrozenView::from),
             going_since: rollout.going_since,
             plan: rollout.plan.clone(),
         }

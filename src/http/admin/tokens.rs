@@ -10,8 +10,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, StatusCode};
 use jiff::Timestamp;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::caller::Caller;
@@ -19,6 +18,7 @@ use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
 use super::receipt::{FreeWriteParams, ReceiptView};
+use super::time;
 use super::view::parts;
 use crate::access::token::TokenText;
 use crate::control::{Answer, Outcome};
@@ -73,15 +73,8 @@ pub(super) struct TokenMembers {
     #[serde(default)]
     environments: Option<BTreeSet<EnvironmentName>>,
     /// When it stops working; never if left out.
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::optional")]
     expires_at: Option<Timestamp>,
-}
-
-/// A time, or null. Its own reader would quote what it cannot read.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    let time = text.map(|text| text.parse()).transpose();
-    time.map_err(|_| D::Error::custom("invalid time: expected one such as 2027-01-31T12:00:00Z"))
 }
 
 /// A new token, and why.

@@ -1,5 +1,6 @@
 //! How the admin API shows things.
 
+mod freezes;
 mod interfaces;
 mod overrides;
 
@@ -25,6 +26,7 @@ use crate::domain::ids::{
 use crate::domain::interface::VariableValue;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
+pub(super) use freezes::{FreezeView, FrozenView};
 use interfaces::InterfaceView;
 use overrides::OverrideView;
 
@@ -49,6 +51,8 @@ pub(super) struct EnvironmentView {
     retired: Vec<RetiredView>,
     /// Smoke-test overrides, the last added last.
     overrides: Vec<OverrideView>,
+    /// Times in which nobody moves callers towards the candidate, the last added last.
+    freezes: Vec<FreezeView>,
     /// The interfaces that flow versions can name, in the order of their numbers.
     interfaces: Vec<InterfaceView>,
     /// The values of variables; one that is not here has its default.
@@ -149,6 +153,7 @@ impl EnvironmentView {
                 })
                 .collect(),
             overrides: OverrideView::all(environment, now),
+            freezes: FreezeView::all(&environment.freezes, now),
             interfaces: InterfaceView::all(environment),
             values: environment.values.clone(),
             fault: None,

@@ -31,6 +31,8 @@ pub enum Kind {
     AlreadyExists,
     /// The state does not allow the command.
     Refused,
+    /// A freeze window is in force.
+    Frozen,
     /// There is nothing to roll back to.
     NoRollbackTarget,
     /// Flows would miss variables of the interface that they were written for.
@@ -79,7 +81,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 35] = [
+    pub const ALL: [Self; 36] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -93,6 +95,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::AlreadyExists,
         Self::Refused,
+        Self::Frozen,
         Self::NoRollbackTarget,
         Self::IncompatibleInterface,
         Self::StateCorrupt,
@@ -176,6 +179,11 @@ impl Kind {
                 "refused",
                 StatusCode::CONFLICT,
                 "The present state does not allow this",
+            ),
+            Self::Frozen => (
+                "frozen",
+                StatusCode::CONFLICT,
+                "A freeze window is in force",
             ),
             Self::NoRollbackTarget => (
                 "no-rollback-target",

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use self::interfaces::WireInterface;
+use super::freezes::{self, WireFreezes};
 use super::{FormatError, NEWEST, Stored, hex};
 use crate::domain::command::Flow;
 use crate::domain::environment::{
@@ -36,6 +37,8 @@ pub struct WireEnvironment {
     retired: Vec<WireRetired>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     overrides: Vec<WireOverride>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    freezes: WireFreezes,
     /// A document of its own, understood whole or not at all: a judge that knows half of what another knew would judge
     /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -128,6 +131,7 @@ impl Stored for Environment {
                 })
                 .collect(),
             overrides: self.overrides.iter().map(WireOverride::from).collect(),
+            freezes: freezes::to_wire(&self.freezes),
             // A struct of texts, numbers and lists: nothing that JSON cannot say.
             rollout: self
                 .rollout
@@ -167,6 +171,7 @@ impl Stored for Environment {
                 })
                 .collect(),
             overrides: wire.overrides.into_iter().map(Override::from).collect(),
+            freezes: freezes::from_wire(wire.freezes),
             rollout,
             interfaces: interfaces::from_wire(wire.interfaces)?,
             values: wire.values,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control;
 use traffic_cop::controller::{Controller, Tick, TickError};
+use traffic_cop::domain::command::AddFreeze;
 use traffic_cop::domain::conversation::Conversation;
 use traffic_cop::domain::decision::{Bucket, Request, bucket};
 use traffic_cop::domain::environment::Salt;
@@ -497,6 +498,21 @@ impl<'a> Arena<'a> {
         self.note().await.expect("a resumption breaks no promise");
     }
 
+    /// Sets a freeze window that begins at once.
+    pub(super) async fn freeze(&mut self, length: Duration) {
+        let freeze = self.freeze_for(length);
+        self.replica.commits(&self.name, freeze).await;
+        self.note().await.expect("a freeze breaks no promise");
+    }
+
+    fn freeze_for(&self, length: Duration) -> AddFreeze {
+        AddFreeze {
+            start: None,
+            end: self.world.clock.now() + length,
+            reason: "a test".parse().expect("a reason"),
+        }
+    }
+
     /// Ends the rollout, so that no controller is concerned with it any more.
     pub(super) async fn roll_back(&mut self) {
         let ended = self.replica.tries(&self.name, commands::rollback()).await;
@@ -577,7 +593,7 @@ impl<'a> Arena<'a> {
         }
         // Most of these are refused most of the time, and that is fine.
         let name = self.name.clone();
-        let _ = match self.random.random_range(0..6) {
+        let _ = match self.random.random_range(0..8) {
             0 => self.replica.tries(&name, PauseRollout {}).await,
             1 | 2 => self.replica.tries(&name, ResumeRollout {}).await,
             3 => {
@@ -587,6 +603,11 @@ impl<'a> Arena<'a> {
                 self.replica.tries(&name, promote).await
             }
             4 => self.replica.tries(&name, AbortRollout::default()).await,
+            5 | 6 => {
+                let length = Duration::from_secs(self.random.random_range(30..600));
+                let freeze = self.freeze_for(length);
+                self.replica.tries(&name, freeze).await
+            }
             _ => self.replica.tries(&name, commands::rollback()).await,
         };
         self.note().await

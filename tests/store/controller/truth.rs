@@ -4,6 +4,7 @@
 //! - the state is not what that one step makes of the state before, or carries another judge's step;
 //! - a step was left before its bake time had passed since the commit that entered it, or, at 100 %, before its last compared
 //!   calls had matured, unless a person said *now*;
+//! - a step was left while a freeze window was in force, by the clock of who left it;
 //! - fewer calls of the candidate than the plan asks for had reported by then in that step, or too small a share of either
 //!   version's had: silence never promotes;
 //! - the judge has counted calls that nobody decided, or bad ends that nobody reported.
@@ -13,7 +14,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use traffic_cop::domain::Environment;
+use traffic_cop::domain::freeze::Frozen;
 use traffic_cop::domain::ids::{Revision, Sequence};
 use traffic_cop::domain::judge::Record as Judged;
 use traffic_cop::domain::judge::arm::Arm;
@@ -165,8 +168,20 @@ impl Truth {
             return Err("another weight than the rollout calls for".to_owned());
         }
         match chosen {
-            Move::Advance | Move::Finish => self.check_promotion(before, now),
+            Move::Advance | Move::Finish => {
+                self.check_frozen(record.change.at)?;
+                self.check_promotion(before, now)
+            }
             Move::Pause(_) | Move::Abort(_) => Ok(()),
+        }
+    }
+
+    /// Whether no freeze window was in force, at the time that the commit has.
+    fn check_frozen(&self, at: Timestamp) -> Result<(), String> {
+        let freezes = self.environment.as_ref().map(|before| &before.freezes);
+        match freezes.and_then(|freezes| Frozen::of(freezes, at)) {
+            Some(frozen) => Err(format!("left at {at} in spite of {frozen}")),
+            None => Ok(()),
         }
     }
 

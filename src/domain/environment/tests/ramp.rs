@@ -24,7 +24,7 @@ impl World {
         self.next(step)
     }
 
-    fn step(&self, chosen: Move) -> StepRollout {
+    pub(super) fn step(&self, chosen: Move) -> StepRollout {
         let rollout = self.rollout();
         StepRollout::of(rollout, chosen, rollout.record.clone())
     }

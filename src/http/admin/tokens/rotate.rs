@@ -9,15 +9,15 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{TokenWriteView, time};
+use super::TokenWriteView;
 use crate::access::token::TokenText;
 use crate::domain::access::{Access, AccessCommand, Scope, TokenId};
 use crate::domain::ids::AggregateKey;
 use crate::http::Listener;
 use crate::http::admin::caller::Caller;
-
 use crate::http::admin::extract::Path;
 use crate::http::admin::receipt::FreeWriteParams;
+use crate::http::admin::time;
 use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Problem, ProblemSchema};
 
@@ -27,10 +27,10 @@ use crate::http::problem::{Problem, ProblemSchema};
 #[schema(as = Rotation)]
 pub(in crate::http::admin) struct RotationMembers {
     /// How long the present text goes on; it ends at once if left out, and when the token expires at the latest.
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::optional")]
     old_until: Option<Timestamp>,
     /// When the new text stops working; as the token did before if left out.
-    #[serde(default, deserialize_with = "time")]
+    #[serde(default, deserialize_with = "time::optional")]
     expires_at: Option<Timestamp>,
 }
 

@@ -22,6 +22,7 @@ mod explain;
 mod exposures;
 mod framing;
 mod freezes;
+mod genesys;
 mod health;
 mod history;
 mod interfaces;

@@ -21,6 +21,7 @@ pub(crate) mod engine;
 pub(crate) mod event_stream;
 pub(crate) mod fault_proxy;
 pub(crate) mod forgery;
+pub(crate) mod genesys;
 pub(crate) mod issuer;
 pub(crate) mod log;
 pub(crate) mod process;

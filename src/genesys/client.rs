@@ -1,0 +1,267 @@
+//! A client of the Platform API: access tokens by client credentials (`POST /oauth/token` at the login host), and questions.
+//!
+//! The secret and the token go to the two hosts of the settings and nowhere else, so redirects are not followed. An access token
+//! is used until it is refused, and then another is fetched once. An answer has 10 s and 1 MiB, and nothing of it is repeated in
+//! errors or the log.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{RequestBuilder, StatusCode};
+use serde::Deserialize;
+
+use super::budget::Budget;
+use super::flow_aggregates::{self, InvalidAnswer, Query, Row};
+use super::place::Place;
+use crate::clock::Clock;
+use crate::config::Secret;
+
+/// Most bytes of an answer.
+const MAX_BYTES: usize = 1024 * 1024;
+/// How long a connection may take.
+const CONNECT_TIME: Duration = Duration::from_secs(3);
+/// How long an answer may take, connection included.
+const ANSWER_TIME: Duration = Duration::from_secs(10);
+/// How far the clock of Genesys Cloud may be from ours. Intervals are asked for by our clock and counted by theirs.
+const MOST_APART: Duration = Duration::from_secs(60);
+
+/// Who asks, and where.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the organisation is.
+    pub place: Place,
+    /// Id of the OAuth client.
+    pub client_id: String,
+    /// File with its secret; read for every login, so that it can be changed.
+    pub client_secret_file: PathBuf,
+    /// Most requests in a minute, for everything.
+    pub requests_per_minute: u32,
+}
+
+/// A question that was not answered.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The minute's requests are used up, or a refusal is being heeded. Nothing was asked.
+    #[error("it is not the time to ask")]
+    NotNow,
+    /// The secret cannot be read.
+    #[error("the client secret cannot be read: {0}")]
+    NoSecret(#[source] std::io::Error),
+    /// There is no answer, or it takes too long.
+    #[error("it did not answer: {0}")]
+    NoAnswer(String),
+    /// The client's id or secret is wrong.
+    #[error("it refuses the client's id and secret (status {0})")]
+    LoginRefused(StatusCode),
+    /// A new access token is refused like the one before.
+    #[error("it refuses its own access tokens")]
+    Unauthenticated,
+    /// The client lacks a permission.
+    #[error("the client may not ask this")]
+    Forbidden,
+    /// Too much is asked; nothing is until then.
+    #[error("too much is asked; it wants {0:?} of silence")]
+    Throttled(Duration),
+    /// Another status that is no answer, a redirect among them.
+    #[error("it answered with status {0}")]
+    Status(StatusCode),
+    /// The answer is too large.
+    #[error("its answer is larger than {MAX_BYTES} bytes")]
+    TooLarge,
+    /// The answer cannot be used.
+    #[error(transparent)]
+    Invalid(#[from] InvalidAnswer),
+    /// The two clocks are too far apart to name an interval.
+    #[error("its clock is {0} s ahead of ours")]
+    ClocksApart(i64),
+}
+
+/// An organisation that can be asked.
+#[derive(Debug)]
+pub struct Client {
+    settings: Settings,
+    http: reqwest::Client,
+    clock: Arc<dyn Clock>,
+    token: Mutex<Option<Secret>>,
+    budget: Mutex<Budget>,
+}
+
+#[derive(Deserialize)]
+struct Login {
+    access_token: String,
+}
+
+impl Client {
+    /// A client that has asked nothing yet.
+    ///
+    /// # Errors
+    /// The host's trust store cannot be read.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Result<Self, reqwest::Error> {
+        // An error means that the process has a provider already, which does as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut http = reqwest::Client::builder()
+            .user_agent(concat!("traffic-cop/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIME)
+            .timeout(ANSWER_TIME)
+            .redirect(Policy::none());
+        let place = &settings.place;
+        if place.login.is_on_this_host() && place.api.is_on_this_host() {
+            http = http.no_proxy().tls_certs_only([]);
+        }
+        Ok(Self {
+            http: http.build()?,
+            budget: Mutex::new(Budget::of(settings.requests_per_minute)),
+            settings,
+            clock,
+            token: Mutex::new(None),
+        })
+    }
+
+    /// The counts that `query` asks for.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn flow_aggregates(&self, query: &Query) -> Result<Vec<Row>, AskError> {
+        let url = self
+            .settings
+            .place
+            .api
+            .at("/api/v2/analytics/flows/aggregates/query");
+        let body = self.ask(self.http.post(url).json(&query.body())).await?;
+        Ok(flow_aggregates::read(&body)?)
+    }
+
+    /// Asks with an access token, and once more with a new one if that is refused.
+    async fn ask(&self, request: RequestBuilder) -> Result<Vec<u8>, AskError> {
+        let known = self.token();
+        let is_known = known.is_some();
+        let token = match known {
+            Some(token) => token,
+            None => self.log_in().await?,
+        };
+        // Requests with a body in memory can be cloned.
+        let again = request.try_clone();
+        match self.send(request.bearer_auth(token.reveal())).await {
+            Err(AskError::Unauthenticated) => {
+                *locked(&self.token) = None;
+                let again = again
+                    .filter(|_| is_known)
+                    .ok_or(AskError::Unauthenticated)?;
+                let token = self.log_in().await?;
+                let answer = self.send(again.bearer_auth(token.reveal())).await;
+                if matches!(answer, Err(AskError::Unauthenticated)) {
+                    *locked(&self.token) = None;
+                }
+                answer
+            }
+            answer => answer,
+        }
+    }
+
+    fn token(&self) -> Option<Secret> {
+        locked(&self.token).clone()
+    }
+
+    /// Fetches an access token.
+    async fn log_in(&self) -> Result<Secret, AskError> {
+        let file = self.settings.client_secret_file.clone();
+        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await;
+        let secret = read
+            .map_err(std::io::Error::other)
+            .flatten()
+            .map_err(AskError::NoSecret)?;
+        let request = self
+            .http
+            .post(self.settings.place.login.at("/oauth/token"))
+            .basic_auth(&self.settings.client_id, Some(secret.trim()))
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body("grant_type=client_credentials");
+        let body = self.send(request).await.map_err(|error| match error {
+            AskError::Unauthenticated => AskError::LoginRefused(StatusCode::UNAUTHORIZED),
+            AskError::Forbidden => AskError::LoginRefused(StatusCode::FORBIDDEN),
+            AskError::Status(StatusCode::BAD_REQUEST) => {
+                AskError::LoginRefused(StatusCode::BAD_REQUEST)
+            }
+            other => other,
+        })?;
+        let login: Login = serde_json::from_slice(&body).map_err(|_| InvalidAnswer::Unreadable)?;
+        let token = Secret::from(login.access_token);
+        *locked(&self.token) = Some(token.clone());
+        Ok(token)
+    }
+
+    /// Sends one request, if the budget has one left.
+    async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, AskError> {
+        if !locked(&self.budget).take(self.clock.monotonic()) {
+            return Err(AskError::NotNow);
+        }
+        let mut response = request.send().await.map_err(|error| no_answer(&error))?;
+        let status = response.status();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            let pause = retry_after(response.headers());
+            let pause = locked(&self.budget).refused(self.clock.monotonic(), pause);
+            return Err(AskError::Throttled(pause));
+        }
+        locked(&self.budget).heard();
+        match status {
+            StatusCode::OK => {}
+            StatusCode::UNAUTHORIZED => return Err(AskError::Unauthenticated),
+            StatusCode::FORBIDDEN => return Err(AskError::Forbidden),
+            other => return Err(AskError::Status(other)),
+        }
+        self.compare_clocks(response.headers())?;
+        let mut body = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&error))? {
+            if body.len() + chunk.len() > MAX_BYTES {
+                return Err(AskError::TooLarge);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    /// An answer that has no date, or none that reads, proves nothing against a clock.
+    fn compare_clocks(&self, headers: &HeaderMap) -> Result<(), AskError> {
+        let Some(theirs) = date(headers) else {
+            return Ok(());
+        };
+        let ahead = theirs.duration_since(self.clock.now());
+        if ahead.unsigned_abs() > MOST_APART {
+            return Err(AskError::ClocksApart(ahead.as_secs()));
+        }
+        Ok(())
+    }
+}
+
+/// A short critical section that copies or replaces.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    let date = jiff::fmt::rfc2822::parse(text).ok()?;
+    Some(date.timestamp())
+}
+
+/// In seconds, which is how Genesys Cloud says it.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    seconds.parse().ok().map(Duration::from_secs)
+}
+
+/// The innermost cause says what happened; the layers above it say that something did.
+fn no_answer(error: &reqwest::Error) -> AskError {
+    if error.is_timeout() {
+        return AskError::NoAnswer(format!("nothing within {ANSWER_TIME:?}"));
+    }
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    AskError::NoAnswer(cause.to_string())
+}

@@ -43,6 +43,7 @@ async fn an_environment_is_created_once() {
         "candidate": "green",
         "environment": "Main_IVR",
         "fault": null,
+        "freezes": [],
         "interfaces": [],
         "overrides": [],
         "previously_active": null,
@@ -213,6 +214,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
         "candidate": "green",
         "environment": "Main_IVR",
         "fault": null,
+        "freezes": [],
         "interfaces": [
           {
             "in_use": true,

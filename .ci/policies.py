@@ -89,6 +89,14 @@ def allowed(template, policy):
     return {table: allow[table] - deny[table] for table in TABLES}, deny
 
 
+def table_policies(template):
+    """The policies that the control table has of its own: in one Region, and in each of several."""
+    yield "the control table", template["Resources"]["ControlTable"]["Properties"]["ResourcePolicy"]
+    several = cfn_yaml.load(str(ROOT / "infra/aws/global-control.yaml"))
+    for place, replica in enumerate(several["Resources"]["ControlTable"]["Properties"]["Replicas"], 1):
+        yield f"replica {place} of the control table", replica["ResourcePolicy"]
+
+
 def main():
     template = cfn_yaml.load(str(ROOT / "infra/aws/data.yaml"))
     calls, docs = needed(called()), documented()
@@ -111,15 +119,15 @@ def main():
         wanted = NEVER_ON_CONTROL | ({"PutItem"} if process != "serve" else set())
         if wanted - deny["control"]:
             failures.append(f"{policy} does not deny {sorted(wanted - deny['control'])} on the control table")
-    table_policy = template["Resources"]["ControlTable"]["Properties"]["ResourcePolicy"]["PolicyDocument"]["Statement"]
-    denied = {
-        action.split(":")[1]
-        for statement in table_policy
-        if statement["Effect"] == "Deny" and statement["Principal"] == "*"
-        for action in statement["Action"]
-    }
-    if denied != NEVER_ON_CONTROL:
-        failures.append(f"the control table itself denies {sorted(denied)}, not {sorted(NEVER_ON_CONTROL)}")
+    for name, policy in table_policies(template):
+        denied = {
+            action.split(":")[1]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Effect"] == "Deny" and statement["Principal"] == "*"
+            for action in statement["Action"]
+        }
+        if denied != NEVER_ON_CONTROL:
+            failures.append(f"{name} itself denies {sorted(denied)}, not {sorted(NEVER_ON_CONTROL)}")
 
     for failure in failures:
         print(f"policies: {failure}")

@@ -21,6 +21,7 @@ pub mod record;
 pub mod recover;
 pub mod row;
 pub mod table;
+mod vacancy;
 pub mod verify;
 pub mod walk;
 

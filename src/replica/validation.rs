@@ -162,7 +162,7 @@ impl Replica {
     /// stands before it, everything up to the end.
     async fn prove(&self) -> Result<(), CatchUpError> {
         let is_current = match self.look(|follower| follower.position.next) {
-            Some(next) if self.can_validate() => self.store.entry_once(next).await?.is_none(),
+            Some(next) if self.can_validate() => self.store.is_vacant(next).await?,
             Some(_) | None => false,
         };
         if !is_current {

@@ -12,12 +12,13 @@ use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_http_client::{Builder, tls};
 
 use super::error::StoreError;
+use super::vacancy::LastQuestion;
 use crate::telemetry::{StoreOperation, StoreRequests};
 
 /// One attempt of any request. DynamoDB answers in single-digit milliseconds; a second is a lost packet or a lost host.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A TCP and TLS handshake, within and across zones.
-const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// A read with all its attempts. Polls, heartbeats and cold starts come again by themselves, so they need not try for long.
 const READ_TIMEOUT: Duration = Duration::from_millis(2_500);
 /// Attempts of a read, spread by the SDK's exponential back-off with full jitter from `INITIAL_BACKOFF` to `MAX_BACKOFF`.
@@ -61,6 +62,8 @@ pub struct Store {
     pub(super) control_table: String,
     pub(super) evidence_table: String,
     may_write_control: bool,
+    pub(super) requests: StoreRequests,
+    pub(super) last_question: LastQuestion,
 }
 
 impl Store {
@@ -120,7 +123,7 @@ impl Store {
             loader.http_client(Builder::new().tls_provider(ring).build_https())
         };
         let config = aws_sdk_dynamodb::config::Builder::from(&loader.load().await)
-            .interceptor(CountRequests(requests))
+            .interceptor(CountRequests(requests.clone()))
             .build();
         let once = config.to_builder().retry_config(RetryConfig::disabled());
         Self {
@@ -129,6 +132,8 @@ impl Store {
             control_table: endpoint.control_table.clone(),
             evidence_table: endpoint.evidence_table.clone(),
             may_write_control: true,
+            requests,
+            last_question: LastQuestion::default(),
         }
     }
 }

@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rand::RngExt;
 use tokio::time::Instant;
@@ -166,23 +165,8 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        self.read_entry(&self.client, sequence).await
-    }
-
-    /// As [`Store::entry`], without a second attempt: for readers who would rather do without than wait.
-    ///
-    /// # Errors
-    /// The store does not answer or refuses.
-    pub async fn entry_once(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        self.read_entry(&self.once, sequence).await
-    }
-
-    async fn read_entry(
-        &self,
-        client: &Client,
-        sequence: Sequence,
-    ) -> Result<Option<Entry>, StoreError> {
-        let answer = client
+        let answer = self
+            .client
             .get_item()
             .table_name(&self.control_table)
             .consistent_read(true)

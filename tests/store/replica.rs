@@ -240,7 +240,26 @@ async fn every_read_asks_for_the_latest(world: &mut World) {
     world.process_behind(&proxy).await.roll_back(NAME).await;
     let store = world.store_behind(&proxy).await;
     store.verify(None).await.expect("a verification");
-    store.entry_once(Sequence(1)).await.expect("an answer");
+    let next = Sequence(
+        store
+            .head()
+            .await
+            .expect("an answer")
+            .expect("an entry")
+            .sequence()
+            .0
+            + 1,
+    );
+    for _ in 0..2 {
+        assert!(!store.is_vacant(Sequence(1)).await.expect("an answer"));
+        assert!(store.is_vacant(next).await.expect("an answer"));
+        assert!(
+            store
+                .is_vacant(next)
+                .await
+                .expect("the same answer to the same request")
+        );
+    }
     world.tables.rewind(2).await;
     let (actor, reason) = ("somebody".parse().unwrap(), "restored".parse().unwrap());
     let now = jiff::Timestamp::UNIX_EPOCH;

@@ -32,6 +32,15 @@ pub(crate) const PROVED: Limit = Limit::AtLeast(0.99);
 /// Milliseconds that a validated decision takes beyond one read of the store, when nothing is shared.
 pub(crate) const BEYOND_A_READ_MS: Limit = Limit::AtMost(0.3);
 
+/// Useful answers a second while ten times as many calls come as the server can take, by what it can take.
+pub(crate) const GOODPUT: Limit = Limit::AtLeast(0.9);
+
+/// Rollbacks of twenty that take no longer than a second meanwhile.
+pub(crate) const ROLLBACKS: Limit = Limit::AtLeast(20.0);
+
+/// Seconds after that until answers come as before.
+pub(crate) const UNTIL_NORMAL_S: Limit = Limit::AtMost(2.0);
+
 impl Limit {
     fn holds(self, ratio: f64) -> bool {
         match self {

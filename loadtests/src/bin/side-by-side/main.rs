@@ -1,7 +1,7 @@
 //! Compares what a decision costs in traffic-cop and in a bare axum server that does nothing, on this machine, now.
 //!
 //! Reading order: `request`, `connection` and `generator` make the load; `server`, `store` and `traffic_cop` run what is
-//! measured; `throughput` (by way of `bench`), `validated` and `instructions` measure; `bars` judges.
+//! measured; `throughput` (by way of `bench`), `validated`, `overload` and `instructions` measure; `bars` judges.
 
 mod answer;
 mod bars;
@@ -10,6 +10,7 @@ mod connection;
 mod cores;
 mod generator;
 mod instructions;
+mod overload;
 mod request;
 mod server;
 mod statistics;
@@ -80,7 +81,7 @@ struct Options {
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// Everything, in the order below.
+    /// The next three.
     All,
     /// User instructions per request; needs valgrind.
     Instructions,
@@ -88,11 +89,13 @@ enum What {
     Throughput,
     /// What a proof of each answer adds.
     Validated,
+    /// What ten times the calls do that the server can take; wants a slow server.
+    Overload,
 }
 
 impl What {
     fn includes(self, part: Self) -> bool {
-        self == Self::All || self == part
+        self == part || (self == Self::All && part != Self::Overload)
     }
 }
 
@@ -102,6 +105,7 @@ struct Report {
     instructions: Option<instructions::Report>,
     throughput: Option<throughput::Report>,
     validated: Option<validated::Report>,
+    overload: Option<overload::Report>,
 }
 
 impl Report {
@@ -109,7 +113,11 @@ impl Report {
         let instructions = self.instructions.iter().flat_map(|report| &report.bars);
         let throughput = self.throughput.iter().flat_map(|report| &report.bars);
         let validated = self.validated.iter().flat_map(|report| &report.bars);
-        instructions.chain(throughput).chain(validated)
+        let overload = self.overload.iter().flat_map(|report| &report.bars);
+        instructions
+            .chain(throughput)
+            .chain(validated)
+            .chain(overload)
     }
 }
 
@@ -166,6 +174,7 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
         instructions: None,
         throughput: None,
         validated: None,
+        overload: None,
     };
     let plan = throughput::Plan {
         pairs: options.pairs,
@@ -196,6 +205,9 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
     }
     if options.what.includes(What::Validated) && !options.against_itself {
         report.validated = Some(validated::compare(&candidate, cores, plan).await?);
+    }
+    if options.what.includes(What::Overload) && !options.against_itself {
+        report.overload = Some(overload::measure(&candidate, cores).await?);
     }
     Ok(report)
 }

@@ -49,6 +49,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// What it wants with each request.
     pub(crate) token: Option<String>,
+    operator: Option<(SocketAddr, String)>,
     child: Child,
     log: PathBuf,
     store: Option<Store>,
@@ -77,8 +78,22 @@ impl Subject {
                 server.ready(None).await?;
                 Ok(server)
             }
-            Kind::TrafficCop => self.start_traffic_cop(cores, wrapper, directory).await,
+            Kind::TrafficCop => self.start_traffic_cop(cores, wrapper, directory, &[]).await,
         }
+    }
+
+    /// Starts the service, which this must be, with these environments as well, each cut over, and with an operator.
+    ///
+    /// # Errors
+    /// As [`Subject::start`].
+    pub(crate) async fn start_for_operators(
+        &self,
+        cores: Cores,
+        environments: &[String],
+    ) -> anyhow::Result<Server> {
+        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+        self.start_traffic_cop(cores, &[], directory, environments)
+            .await
     }
 
     /// Starts the service on a store of its own, in which the sample environment has its weight and there is a token.
@@ -87,6 +102,7 @@ impl Subject {
         cores: Cores,
         wrapper: &[String],
         directory: TempDir,
+        environments: &[String],
     ) -> anyhow::Result<Server> {
         let (own, stored) = (directory.path().join("own"), directory.path().join("store"));
         let (address, admin) = (free_address()?, free_address()?);
@@ -95,14 +111,19 @@ impl Subject {
         let mut first = Server::spawn(address, embedded, &[], cores, directory)?;
         first.ready(ready).await?;
         traffic_cop::set_weight(&self.binary, &stored, admin)?;
-        let token = traffic_cop::token(&self.binary, &stored, admin)?;
+        let token = |scope| traffic_cop::token(&self.binary, &stored, admin, scope);
+        let (caller, operator) = (token("decide")?, token("operate")?);
+        for environment in environments {
+            traffic_cop::cut_over(&self.binary, &stored, admin, environment)?;
+        }
         let directory = first.stop().await?;
 
         let store = Store::start(&self.binary, &stored, free_address()?)?;
         let mut command = traffic_cop::serve(&self.binary, &own, address, admin);
         command.arg("--endpoint-url").arg(store.url());
         let mut server = Server::spawn(address, command, wrapper, cores, directory)?;
-        server.token = Some(token);
+        server.token = Some(caller);
+        server.operator = Some((admin, operator));
         server.store = Some(store);
         server.ready(ready).await?;
         Ok(server)
@@ -122,6 +143,7 @@ impl Server {
         Ok(Self {
             address,
             token: None,
+            operator: None,
             child,
             log,
             store: None,
@@ -132,6 +154,12 @@ impl Server {
     /// The store behind it, if it has one of its own.
     pub(crate) fn store(&self) -> Option<&Store> {
         self.store.as_ref()
+    }
+
+    /// Its admin listener and the token of an operator, if it has them.
+    pub(crate) fn operator(&self) -> Option<(SocketAddr, &str)> {
+        let (admin, token) = self.operator.as_ref()?;
+        Some((*admin, token))
     }
 
     /// CPU time that all of its threads have used, those that have ended included.

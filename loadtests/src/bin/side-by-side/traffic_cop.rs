@@ -39,15 +39,20 @@ pub(crate) fn serve_store(binary: &Path, directory: &Path, address: SocketAddr) 
     command
 }
 
-/// A token such as Genesys would hold, which may ask for decisions and nothing else. Sent with every request, so that
+/// A token for one scope, such as Genesys would hold to ask for decisions and nothing else. Sent with every request, so that
 /// authentication is part of what is measured.
-pub(crate) fn token(binary: &Path, directory: &Path, admin: SocketAddr) -> anyhow::Result<String> {
+pub(crate) fn token(
+    binary: &Path,
+    directory: &Path,
+    admin: SocketAddr,
+    scope: &str,
+) -> anyhow::Result<String> {
     let create = [
         "token",
         "create",
-        "genesys",
+        scope,
         "--scope",
-        "decide",
+        scope,
         "--reason",
         "load test",
         "--output",
@@ -71,6 +76,33 @@ pub(crate) fn set_weight(binary: &Path, directory: &Path, admin: SocketAddr) -> 
         "load test",
     ];
     operate(binary, directory, admin, &weight).map(|_| ())
+}
+
+/// A new environment whose second version has just taken over from its first.
+pub(crate) fn cut_over(
+    binary: &Path,
+    directory: &Path,
+    admin: SocketAddr,
+    environment: &str,
+) -> anyhow::Result<()> {
+    let create = [
+        "--blue-flow",
+        "11111111-1111-4111-8111-111111111111=Blue",
+        "--green-flow",
+        "22222222-2222-4222-8222-222222222222=Green",
+        "--flow-version",
+        "1.0",
+    ];
+    let steps: [(&[&str], &[&str]); 3] = [
+        (&["env", "create"], &create),
+        (&["flow", "register"], &["--flow-version", "2.0"]),
+        (&["cutover"], &[]),
+    ];
+    for (command, options) in steps {
+        let arguments = [command, &[environment, "--reason", "load test"], options].concat();
+        operate(binary, directory, admin, &arguments)?;
+    }
+    Ok(())
 }
 
 /// What a command of the first admin prints.

@@ -171,6 +171,7 @@ fn next_record(place: usize, previous: Option<&Record>) -> anyhow::Result<Draft>
     });
     let at: Timestamp = "2026-01-01T00:00:00Z".parse()?;
     let context = Context {
+        frozen: None,
         now: at,
         revision: Revision(1),
         draw: [7; 16],

@@ -16,6 +16,7 @@ use traffic_cop::domain::{Aggregate, Change, Command, Context, Environment};
 /// An environment that remembers as many versions as it can; green holds the last one and takes `percent` of new calls.
 fn environment(percent: &str) -> Environment {
     let context = Context {
+        frozen: None,
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
         draw: [7; 16],

@@ -34,6 +34,7 @@ mod receipt;
 mod repair;
 mod rollback;
 mod rollout;
+mod settings;
 mod slot;
 mod snapshot;
 #[cfg(feature = "embedded")]
@@ -131,6 +132,9 @@ enum Verb {
     /// Issuers of tokens elsewhere, such as GitHub Actions: pipelines without a secret.
     #[command(subcommand)]
     Issuer(issuer::Issuer),
+    /// The settings of the deployment as a whole.
+    #[command(subcommand)]
+    Settings(settings::Settings),
     /// Snapshots: everything that decisions are made from, as a file.
     #[command(subcommand)]
     Snapshot(snapshot::Snapshot),
@@ -187,6 +191,7 @@ impl Verb {
             Self::Explain(explain) => explain.run(output).await,
             Self::Token(token) => token.run(output).await,
             Self::Issuer(issuer) => issuer.run(output).await,
+            Self::Settings(settings) => settings.run(output).await,
             Self::Snapshot(snapshot) => snapshot.run(output).await,
             Self::Journal(journal) => journal.run(output).await,
             Self::Audit(audit) => audit.run(output).await,

@@ -239,8 +239,12 @@ impl Control {
         let base = self.replica.look(|follower| {
             let tracked = follower.tracked(key).cloned().unwrap_or_default();
             let others = Tracks::<A>::count(follower) - usize::from(tracked.state().is_some());
+            let settings = follower.settings().state();
             Base {
                 position: follower.position,
+                freezes: settings
+                    .map(|settings| settings.freezes.clone())
+                    .unwrap_or_default(),
                 tracked,
                 others,
                 last_calls: None,

@@ -20,7 +20,6 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Clock;
 use crate::control::{Control, Outcome, Request, WriteError};
 use crate::domain::environment::Environment;
-use crate::domain::freeze::Frozen;
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason};
 use crate::domain::rollout::Transition;
 use crate::domain::rollout::command::StepRollout;
@@ -225,7 +224,9 @@ impl Controller {
             environment: name.clone(),
             source,
         })?;
-        let frozen = Frozen::of(&served.environment.freezes, self.clock.now());
+        let now = self.clock.now();
+        let of_deployment = self.replica.look(|follower| follower.frozen(now)).flatten();
+        let frozen = served.environment.frozen(of_deployment.as_ref(), now);
         let Some(chosen) = case.choose(rollout, frozen, &*self.clock) else {
             return Ok(false);
         };

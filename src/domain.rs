@@ -20,6 +20,7 @@ pub mod phone_number;
 pub mod refusal;
 pub mod repair;
 pub mod rollout;
+pub mod settings;
 pub mod simulate;
 pub mod slot;
 pub mod test_calls;
@@ -35,7 +36,7 @@ pub use environment::Environment;
 pub use refusal::Refusal;
 
 /// What a command may know besides the state and itself.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Context {
     /// The time of the change.
     pub now: Timestamp,
@@ -50,6 +51,8 @@ pub struct Context {
     /// When calls were last decided to the slots of this environment, as the replicas report. `None` if their heartbeats could
     /// not be read, or if the command does not ask ([`Action::asks_for_last_calls`]).
     pub last_calls: Option<drain::LastCalls>,
+    /// The freeze window of the deployment that is in force.
+    pub frozen: Option<freeze::Frozen>,
 }
 
 /// A state with commands that change it: the unit of revision, history and conflict.

@@ -119,9 +119,21 @@ pub(super) struct Freeze {
     pub(super) status: String,
 }
 
-/// The freeze windows of one place.
+/// The freeze windows of one place, and those that hold there too.
 #[derive(Debug, Deserialize)]
 pub(super) struct Freezes {
+    pub(super) freezes: Vec<Freeze>,
+    #[serde(default)]
+    pub(super) deployment: Vec<Freeze>,
+}
+
+/// What became of a change of the settings.
+#[derive(Debug, Deserialize)]
+pub(super) struct SettingsWritten {
+    pub(super) outcome: String,
+    pub(super) because: Option<String>,
+    pub(super) revision: u64,
+    #[serde(default)]
     pub(super) freezes: Vec<Freeze>,
 }
 

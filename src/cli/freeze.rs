@@ -1,16 +1,22 @@
 //! `freeze add`, `freeze list` and `freeze remove`.
 
 use clap::{Args, Subcommand};
+use http::Method;
 use jiff::Timestamp;
+use reqwest::Url;
+use serde_json::{Value, json};
 
 use super::api::{self, Freezes};
 use super::change::Change;
+use super::client::Client;
 use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::output::{Output, table};
-use super::write::WriteArgs;
+use super::receipt;
+use super::settings;
+use super::write::{Write, WriteArgs};
 use crate::domain::command::{AddFreeze, RemoveFreeze};
-use crate::domain::ids::{EnvironmentName, FreezeNumber};
+use crate::domain::ids::{EnvironmentName, FreezeNumber, Revision};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Freeze {
@@ -32,15 +38,15 @@ pub(super) struct Add {
     #[arg(long, value_name = "TIME")]
     end: Timestamp,
     #[command(flatten)]
-    change: Windows,
+    windows: Windows,
 }
 
 /// Arguments of `freeze list`.
 #[derive(Debug, Args)]
 pub(super) struct List {
-    /// The environment that they are of.
+    /// The environment that they are of; those of the deployment, which hold in every one, if left out.
     #[arg(long, value_name = "ENVIRONMENT")]
-    environment: EnvironmentName,
+    environment: Option<EnvironmentName>,
     #[command(flatten)]
     admin: AdminArgs,
 }
@@ -52,16 +58,17 @@ pub(super) struct Remove {
     #[arg(value_name = "NUMBER")]
     number: u64,
     #[command(flatten)]
-    change: Windows,
+    windows: Windows,
 }
 
 /// Whose windows to change, and by what right.
 #[derive(Debug, Args)]
 struct Windows {
-    /// The environment that they are of.
+    /// The environment that they are of; the deployment, with all its environments, if left out.
     #[arg(long, value_name = "ENVIRONMENT")]
-    environment: EnvironmentName,
-    /// Revision that the change is meant for; another one refuses it. Read just before if left out.
+    environment: Option<EnvironmentName>,
+    /// Revision that the change is meant for; another one refuses it. Read just before if left out, and not needed without an
+    /// environment.
     #[arg(long, value_name = "REVISION")]
     if_match: Option<u64>,
     #[command(flatten)]
@@ -77,32 +84,89 @@ impl Freeze {
                 let add = AddFreeze {
                     start: args.start,
                     end: args.end,
-                    reason: args.change.write.reason.clone(),
+                    reason: args.windows.write.reason.clone(),
                 };
-                args.change.change().execute(add.into(), output).await
+                args.windows.add(add, output).await
             }
             Self::List(args) => {
                 let client = args.admin.client()?;
-                let name = args.environment.as_str();
-                let url = client.url(&["v1", "environments", name, "freezes"]);
-                output.print(&client.get(url).await?, |all: Freezes| {
-                    describe(&all.freezes)
-                })
+                let url = match &args.environment {
+                    Some(name) => client.url(&["v1", "environments", name.as_str(), "freezes"]),
+                    None => client.url(&["v1", "freezes"]),
+                };
+                output.print(&client.get(url).await?, |all: Freezes| describe_all(&all))
             }
             Self::Remove(args) => {
-                let remove = RemoveFreeze {
-                    number: FreezeNumber(args.number),
-                };
-                args.change.change().execute(remove.into(), output).await
+                let number = FreezeNumber(args.number);
+                args.windows.remove(RemoveFreeze { number }, output).await
             }
         }
     }
 }
 
 impl Windows {
-    fn change(self) -> Change {
-        Change::of(self.environment, self.if_match, self.write, self.admin)
+    async fn add(self, add: AddFreeze, output: Output) -> Result<(), Failure> {
+        match self.environment {
+            Some(name) => {
+                let change = Change::of(name, self.if_match, self.write, self.admin);
+                change.execute(add.into(), output).await
+            }
+            None => {
+                let client = self.admin.client()?;
+                let url = client.url(&["v1", "freezes"]);
+                let body = json!({ "start": add.start, "end": add.end, "reason": add.reason });
+                self.send(&client, Method::POST, url, Some(body), output)
+                    .await
+            }
+        }
     }
+
+    async fn remove(self, remove: RemoveFreeze, output: Output) -> Result<(), Failure> {
+        match self.environment {
+            Some(name) => {
+                let change = Change::of(name, self.if_match, self.write, self.admin);
+                change.execute(remove.into(), output).await
+            }
+            None => {
+                let client = self.admin.client()?;
+                let mut url = client.url(&["v1", "freezes", &remove.number.to_string()]);
+                url.query_pairs_mut()
+                    .append_pair("reason", self.write.reason.as_str());
+                self.send(&client, Method::DELETE, url, None, output).await
+            }
+        }
+    }
+
+    /// Sends a change of the deployment's windows.
+    async fn send(
+        &self,
+        client: &Client,
+        method: Method,
+        url: Url,
+        body: Option<Value>,
+        output: Output,
+    ) -> Result<(), Failure> {
+        let write = Write {
+            method,
+            url,
+            body,
+            if_match: self.if_match.map(Revision),
+            key: self.write.key(),
+            wait: self.write.wait,
+        };
+        let answer = client.write(&write).await?;
+        receipt::print(output, &answer, settings::describe)
+    }
+}
+
+/// The windows of a place, and those of the deployment below.
+fn describe_all(all: &Freezes) -> String {
+    let own = describe(&all.freezes);
+    if all.deployment.is_empty() {
+        return own;
+    }
+    let deployment = describe(&all.deployment);
+    format!("{own}\n\nof the deployment\n\n{deployment}")
 }
 
 /// The windows, one a line.

@@ -1,4 +1,4 @@
-//! What `env repair` and `token repair` have in common.
+//! What `env repair`, `token repair` and `settings repair` have in common.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use super::write::{Write, WriteArgs};
 use crate::domain::Environment;
 use crate::domain::access::Access;
 use crate::domain::ids::AggregateKey;
+use crate::domain::settings::Settings;
 use crate::replica::saved::Saved;
 use crate::store::format::Stored;
 
@@ -73,6 +74,7 @@ fn load(file: &Path, key: &AggregateKey) -> anyhow::Result<Value> {
     };
     let member = match key {
         AggregateKey::Environment(_) => Environment::MEMBER,
+        AggregateKey::Settings => Settings::MEMBER,
         AggregateKey::Access | AggregateKey::Other(_) => Access::MEMBER,
     };
     match saved.state_of(key).and_then(|state| state.get(member)) {

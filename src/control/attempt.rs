@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{Answer, Outcome, Request, WRITE_TIME, WriteError};
 use crate::domain::drain::LastCalls;
+use crate::domain::freeze::{Freezes, Frozen, Place};
 use crate::domain::ids::{AggregateKey, Sequence};
 use crate::domain::operation::{Digest128, Operation, operation_id};
 use crate::domain::repair::{Condition, Refusal as RepairRefusal, Repair, Target};
@@ -60,6 +61,8 @@ pub(super) struct Base<A> {
     pub(super) others: usize,
     /// The format to write.
     pub(super) format: u32,
+    /// The freeze windows of the deployment.
+    pub(super) freezes: Freezes,
     /// Only for a command that asks for it.
     pub(super) last_calls: Option<LastCalls>,
     /// Only for a repair: see [`Condition::newer_unread`].
@@ -171,6 +174,7 @@ impl<'a, A: Stored> Attempt<'a, A> {
             drain_time,
             others: base.others,
             last_calls: base.last_calls,
+            frozen: Frozen::of(&base.freezes, Place::Deployment, now),
         };
         Ok(match A::apply(tracked.state(), command, &context)? {
             Change::To(state) => Decided::Next(Next {

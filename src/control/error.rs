@@ -79,6 +79,7 @@ fn ways_out(aggregate: &AggregateKey) -> String {
         AggregateKey::Environment(name) => {
             format!("a rollback, or a repair: `traffic-cop env repair {name}`")
         }
+        AggregateKey::Settings => "a repair: `traffic-cop settings repair`".to_owned(),
         AggregateKey::Access | AggregateKey::Other(_) => {
             "a revocation, or a repair: `traffic-cop token repair`".to_owned()
         }

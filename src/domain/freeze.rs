@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::command::AddFreeze;
 use super::ids::{FreezeNumber, Reason};
 use super::refusal::Refusal;
 
@@ -25,6 +28,16 @@ pub struct Freeze {
 }
 
 impl Freeze {
+    /// The window that `add`, given at `now`, makes.
+    #[must_use]
+    pub fn of(add: &AddFreeze, now: Timestamp) -> Self {
+        Self {
+            start: add.start.unwrap_or(now),
+            end: add.end,
+            reason: add.reason.clone(),
+        }
+    }
+
     /// Whether it is in force at `now`.
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
@@ -104,9 +117,21 @@ impl FromIterator<(FreezeNumber, Freeze)> for Freezes {
     }
 }
 
+/// Where a freeze window holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Place {
+    /// In one environment.
+    Environment,
+    /// In all of them.
+    Deployment,
+}
+
 /// A freeze window in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frozen {
+    /// Whether it is the environment's or the deployment's.
+    pub place: Place,
     /// Its number.
     pub number: FreezeNumber,
     /// When it ends.
@@ -116,11 +141,12 @@ pub struct Frozen {
 }
 
 impl Frozen {
-    /// What of `freezes` is in force at `now`.
+    /// What of `freezes`, those of `place`, is in force at `now`.
     #[must_use]
-    pub fn of(freezes: &Freezes, now: Timestamp) -> Option<Self> {
+    pub fn of(freezes: &Freezes, place: Place, now: Timestamp) -> Option<Self> {
         let (number, freeze) = freezes.in_force(now)?;
         Some(Self {
+            place,
             number,
             until: freeze.end,
             reason: freeze.reason.clone(),
@@ -131,10 +157,15 @@ impl Frozen {
 impl fmt::Display for Frozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            place,
             number,
             until,
             reason,
         } = self;
-        write!(f, "freeze window {number} until {until} ({reason})")
+        let whose = match place {
+            Place::Environment => "",
+            Place::Deployment => " of the deployment",
+        };
+        write!(f, "freeze window {number}{whose} until {until} ({reason})")
     }
 }

@@ -302,13 +302,15 @@ counter_type! {
     FreezeNumber
 }
 
-/// Which aggregate a change is about. Its text is its name in the journal: `environment/Main_IVR`, `access`.
+/// Which aggregate a change is about. Its text is its name in the journal: `environment/Main_IVR`, `access`, `settings`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AggregateKey {
     /// One environment.
     Environment(EnvironmentName),
     /// The tokens.
     Access,
+    /// What holds for the deployment as a whole.
+    Settings,
     /// An aggregate that only newer binaries know.
     Other(String),
 }
@@ -318,6 +320,7 @@ impl fmt::Display for AggregateKey {
         match self {
             Self::Environment(name) => write!(f, "environment/{name}"),
             Self::Access => f.write_str("access"),
+            Self::Settings => f.write_str("settings"),
             Self::Other(name) => f.write_str(name),
         }
     }
@@ -330,6 +333,7 @@ impl FromStr for AggregateKey {
         match text.split_once('/') {
             Some(("environment", name)) => Ok(Self::Environment(name.parse()?)),
             None if text == "access" => Ok(Self::Access),
+            None if text == "settings" => Ok(Self::Settings),
             _ if is_line(text, 128) => Ok(Self::Other(text.to_owned())),
             _ => Err(InvalidText {
                 what: "aggregate",

@@ -56,6 +56,12 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(commands::remove_override))
         .routes(routes!(freezes::list, freezes::add))
         .routes(routes!(freezes::remove))
+        .routes(routes!(
+            freezes::deployment::list_deployment,
+            freezes::deployment::add_deployment
+        ))
+        .routes(routes!(freezes::deployment::remove_deployment))
+        .routes(routes!(repair::settings))
         .routes(routes!(rollouts::show, commands::start_rollout))
         .routes(routes!(rollouts::show_evidence))
         .routes(routes!(commands::pause_rollout))

@@ -195,6 +195,7 @@ impl From<Refusal> for Problem {
                 let problem = Self::new(Kind::Frozen, refusal.to_string());
                 return problem
                     .with("freeze", frozen.number.0)
+                    .with("place", json!(frozen.place))
                     .with("until", frozen.until.to_string());
             }
             Refusal::ClaimLength

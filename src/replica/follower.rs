@@ -2,10 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
+
 use super::tracked::{self, Good, Taken, Tracked};
 use crate::domain::Environment;
 use crate::domain::access::Access;
+use crate::domain::freeze::{Frozen, Place};
 use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, Sequence};
+use crate::domain::settings::Settings;
 use crate::store::format::{Document, FormatError, NEWEST, Stored};
 use crate::store::record::{Entry, Position, Record};
 use crate::store::row::{Row, RowUpdate};
@@ -23,6 +27,7 @@ pub struct Follower {
     pub(super) is_link_lost: bool,
     pub(super) environments: BTreeMap<EnvironmentName, Tracked<Environment>>,
     pub(super) access: Tracked<Access>,
+    pub(super) settings: Tracked<Settings>,
     /// Environments that changed since [`Follower::take_touched`].
     pub(super) touched: BTreeSet<EnvironmentName>,
 }
@@ -97,7 +102,7 @@ impl Tracks<Environment> for Follower {
     fn tracked(&self, key: &AggregateKey) -> Option<&Tracked<Environment>> {
         match key {
             AggregateKey::Environment(name) => self.environments.get(name),
-            AggregateKey::Access | AggregateKey::Other(_) => None,
+            AggregateKey::Access | AggregateKey::Settings | AggregateKey::Other(_) => None,
         }
     }
 
@@ -112,6 +117,16 @@ impl Tracks<Environment> for Follower {
 impl Tracks<Access> for Follower {
     fn tracked(&self, key: &AggregateKey) -> Option<&Tracked<Access>> {
         matches!(key, AggregateKey::Access).then_some(&self.access)
+    }
+
+    fn count(&self) -> usize {
+        1
+    }
+}
+
+impl Tracks<Settings> for Follower {
+    fn tracked(&self, key: &AggregateKey) -> Option<&Tracked<Settings>> {
+        matches!(key, AggregateKey::Settings).then_some(&self.settings)
     }
 
     fn count(&self) -> usize {
@@ -137,13 +152,29 @@ impl Follower {
         &self.access
     }
 
-    /// Every aggregate: the environments in the order of their names, then access.
+    /// The settings aggregate.
+    #[must_use]
+    pub fn settings(&self) -> &Tracked<Settings> {
+        &self.settings
+    }
+
+    /// The freeze window of the deployment that is in force at `now`.
+    #[must_use]
+    pub fn frozen(&self, now: Timestamp) -> Option<Frozen> {
+        let settings = self.settings.state()?;
+        Frozen::of(&settings.freezes, Place::Deployment, now)
+    }
+
+    /// Every aggregate: the environments in the order of their names, then access, then the settings.
     pub fn aggregates(&self) -> impl Iterator<Item = Known<'_>> {
         let environments = self
             .environments
             .iter()
             .map(|(name, tracked)| Known::of(AggregateKey::Environment(name.clone()), tracked));
-        environments.chain([Known::of(AggregateKey::Access, &self.access)])
+        environments.chain([
+            Known::of(AggregateKey::Access, &self.access),
+            Known::of(AggregateKey::Settings, &self.settings),
+        ])
     }
 
     /// The environments that changed since the last call.
@@ -227,6 +258,7 @@ impl Follower {
                     known.map(|known| known.row_update(record, is_trusted))
                 }
                 AggregateKey::Access => Some(self.access.row_update(record, is_trusted)),
+                AggregateKey::Settings => Some(self.settings.row_update(record, is_trusted)),
                 AggregateKey::Other(_) => Some(foreign_row_update(record, is_trusted)),
             };
         }
@@ -236,7 +268,8 @@ impl Follower {
     #[must_use]
     pub fn highest_known(&self) -> Sequence {
         let environments = self.environments.values().map(|known| known.sequence);
-        environments.fold(self.access.sequence, Sequence::max)
+        let others = [self.access.sequence, self.settings.sequence];
+        environments.chain(others).max().unwrap_or_default()
     }
 
     /// Takes the last entry of a journal whose earlier ones are known from rows; `before` is the one before it.
@@ -274,6 +307,11 @@ impl Follower {
                 let update = self.access.row_update(record, is_trusted);
                 (Followed::Record(taken), update)
             }
+            AggregateKey::Settings => {
+                let taken = self.settings.take(&record, is_trusted);
+                let update = self.settings.row_update(record, is_trusted);
+                (Followed::Record(taken), update)
+            }
             AggregateKey::Other(_) => (Followed::Foreign, foreign_row_update(record, is_trusted)),
         };
         self.last_row = Some(last_row);
@@ -291,6 +329,7 @@ impl Follower {
                 self.touched.insert(name.clone());
             }
             AggregateKey::Access => self.access = from_row(row)?,
+            AggregateKey::Settings => self.settings = from_row(row)?,
             AggregateKey::Other(_) => {}
         }
         Ok(())
@@ -323,6 +362,14 @@ impl Follower {
                 );
                 self.access = behind(tracked, row, fault);
             }
+            AggregateKey::Settings => {
+                let tracked = known(
+                    change.revision,
+                    record.sequence,
+                    Document::read(change.format, &change.state)?,
+                );
+                self.settings = behind(tracked, row, fault);
+            }
             AggregateKey::Other(_) => {}
         }
         Ok(())
@@ -340,6 +387,7 @@ impl Follower {
                     .insert(name.clone(), behind(Tracked::default(), row, fault));
             }
             AggregateKey::Access => self.access = behind(Tracked::default(), row, fault),
+            AggregateKey::Settings => self.settings = behind(Tracked::default(), row, fault),
             AggregateKey::Other(_) => {}
         }
     }

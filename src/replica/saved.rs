@@ -14,6 +14,7 @@ use super::tracked::{Good, Tracked};
 use crate::domain::Environment;
 use crate::domain::access::Access;
 use crate::domain::ids::{AggregateKey, Revision, Sequence};
+use crate::domain::settings::Settings;
 use crate::store::format::{Document, FormatError, Stored};
 use crate::store::record::Position;
 use crate::store::recover::{Found, Memory};
@@ -104,6 +105,7 @@ impl Saved {
                     follower.environments.insert(name, saved.restore()?);
                 }
                 AggregateKey::Access => follower.access = saved.restore()?,
+                AggregateKey::Settings => follower.settings = saved.restore()?,
                 AggregateKey::Other(_) => {}
             }
         }
@@ -139,6 +141,7 @@ impl Saved {
             let found = match &key {
                 AggregateKey::Environment(_) => saved.found::<Environment>()?,
                 AggregateKey::Access => saved.found::<Access>()?,
+                AggregateKey::Settings => saved.found::<Settings>()?,
                 AggregateKey::Other(_) => None,
             };
             memory.states.extend(found.map(|found| (key, found)));
@@ -188,13 +191,14 @@ impl Follower {
             SavedAggregate::new(&AggregateKey::Environment(name.clone()), tracked)
         });
         let access = SavedAggregate::new(&AggregateKey::Access, &self.access);
+        let settings = SavedAggregate::new(&AggregateKey::Settings, &self.settings);
         Saved {
             format: FORMAT,
             sequence: self.position.last,
             hash: self.position.hash.to_string(),
             next: self.position.next,
             is_link_lost: self.is_link_lost,
-            aggregates: environments.chain([access]).collect(),
+            aggregates: environments.chain([access, settings]).collect(),
         }
     }
 }

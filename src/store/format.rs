@@ -11,6 +11,7 @@ mod exposures;
 mod freezes;
 mod outcomes;
 pub mod packed;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -22,6 +23,7 @@ use serde_json::{Map, Value};
 use crate::domain::access::Access;
 use crate::domain::ids::{AggregateKey, Revision, Sequence};
 use crate::domain::operation::{Digest128, Operation, Operations};
+use crate::domain::settings::Settings;
 use crate::domain::{Aggregate, Environment};
 use crate::store::item::Item;
 
@@ -217,6 +219,7 @@ pub fn is_readable(aggregate: &AggregateKey, format: u32, state: &[u8]) -> bool 
     match aggregate {
         AggregateKey::Environment(_) => Document::<Environment>::read(format, state).is_ok(),
         AggregateKey::Access => Document::<Access>::read(format, state).is_ok(),
+        AggregateKey::Settings => Document::<Settings>::read(format, state).is_ok(),
         AggregateKey::Other(_) => true,
     }
 }

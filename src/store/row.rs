@@ -23,6 +23,8 @@ use doubtful::Doubtful;
 const ENVIRONMENTS: &str = "Environment_State";
 /// Partition and sort key of the row of access.
 const ACCESS: &str = "access";
+/// Partition and sort key of the row of the settings.
+const SETTINGS: &str = "settings";
 
 /// The attribute that proves a row: the sequence of its record once more, and the SHA-256 of every other attribute. It was not
 /// written from the start, and a row without it is none the worse.
@@ -143,10 +145,12 @@ fn row_key(aggregate: &AggregateKey) -> Option<(&str, &str)> {
     match aggregate {
         AggregateKey::Environment(name) => Some((ENVIRONMENTS, name.as_str())),
         AggregateKey::Access => Some((ACCESS, ACCESS)),
+        AggregateKey::Settings => Some((SETTINGS, SETTINGS)),
         AggregateKey::Other(name) => {
             let (kind, rest) = name.split_once('/').unwrap_or((name, name));
             let is_free = !kind.is_empty() && !rest.is_empty();
-            (is_free && ![JOURNAL, ENVIRONMENTS, ACCESS].contains(&kind)).then_some((kind, rest))
+            (is_free && ![JOURNAL, ENVIRONMENTS, ACCESS, SETTINGS].contains(&kind))
+                .then_some((kind, rest))
         }
     }
 }
@@ -291,7 +295,7 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// Every row this binary knows what to do with: the environments' and that of access. Those that do not prove what they say
+    /// Every row this binary knows what to do with: the environments', that of access and that of the settings. Those that do not prove what they say
     /// take one more read, of all their records at once.
     ///
     /// # Errors
@@ -302,12 +306,17 @@ impl Store {
             let name: EnvironmentName = get_text(&item, SORT_KEY).ok()?.parse().ok()?;
             Some((AggregateKey::Environment(name), item))
         });
-        let access = self.query_all(ACCESS).await?.into_iter();
-        let access = access
-            .filter(|item| get_text(item, SORT_KEY) == Ok(ACCESS))
-            .map(|item| (AggregateKey::Access, item));
+        let mut others = Vec::new();
+        for (name, aggregate) in [
+            (ACCESS, AggregateKey::Access),
+            (SETTINGS, AggregateKey::Settings),
+        ] {
+            let items = self.query_all(name).await?.into_iter();
+            let own = items.filter(|item| get_text(item, SORT_KEY) == Ok(name));
+            others.extend(own.map(|item| (aggregate.clone(), item)));
+        }
         let (mut rows, mut doubtful) = (Vec::new(), Vec::new());
-        for (aggregate, item) in environments.chain(access) {
+        for (aggregate, item) in environments.chain(others) {
             match read_row(aggregate.clone(), &item) {
                 Ok(row) if is_proved(&item) => rows.push(row),
                 _ => doubtful.push(Doubtful { aggregate, item }),

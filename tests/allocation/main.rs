@@ -21,6 +21,7 @@ fn environment(percent: &str) -> Compiled {
 /// The same with these overrides, which lead to green and last a day from the epoch on.
 fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls>) -> Compiled {
     let context = Context {
+        frozen: None,
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
         draw: [7; 16],

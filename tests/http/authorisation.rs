@@ -31,6 +31,7 @@ enum Needs {
     ReadAnywhere,
     ReadEverywhere,
     OperateHere,
+    OperateEverywhere,
     AdminHere,
     Admin,
 }
@@ -47,6 +48,7 @@ impl Needs {
             Self::ReadAnywhere => ["", "", "h l e", "h l e", "h l e"],
             Self::ReadEverywhere => ["", "", "e", "e", "e"],
             Self::OperateHere => ["", "", "", "h e", "h e"],
+            Self::OperateEverywhere => ["", "", "", "e", "e"],
             Self::AdminHere => ["", "", "", "", "h e"],
             Self::Admin => ["", "", "", "", "e"],
         }
@@ -171,6 +173,10 @@ const ROWS: &[(&str, Needs)] = &[
         "POST /v1/environments/{environment}/repair",
         Needs::AdminHere,
     ),
+    ("GET /v1/freezes", Needs::ReadAnywhere),
+    ("POST /v1/freezes", Needs::OperateEverywhere),
+    ("DELETE /v1/freezes/{number}", Needs::OperateEverywhere),
+    ("POST /v1/settings/repair", Needs::Admin),
     ("POST /v1/access/repair", Needs::Admin),
     ("GET /v1/tokens", Needs::Admin),
     ("POST /v1/tokens", Needs::Admin),

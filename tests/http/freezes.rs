@@ -76,7 +76,7 @@ async fn while_it_is_in_force_callers_are_only_taken_back() {
     let app = frozen().await;
     let refused = app.ask(MAIN, "cutover", json!({})).await;
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    assert_snapshot!(refused.text(), @r#"{"detail":"freeze window 3 until 2026-01-05T09:00:00Z (a test) lets no callers be moved to the candidate; wait, or remove it. Rollback, abort and pause work as ever","freeze":3,"status":409,"title":"A freeze window is in force","type":"urn:traffic-cop:problem:frozen","until":"2026-01-05T09:00:00Z"}"#);
+    assert_snapshot!(refused.text(), @r#"{"detail":"freeze window 3 until 2026-01-05T09:00:00Z (a test) lets no callers be moved to the candidate; wait, or remove it. Rollback, abort and pause work as ever","freeze":3,"place":"environment","status":409,"title":"A freeze window is in force","type":"urn:traffic-cop:problem:frozen","until":"2026-01-05T09:00:00Z"}"#);
     for (command, members) in [("weight", json!({ "weight": 1 })), ("rollout", json!({}))] {
         let refused = app.ask(MAIN, command, members).await;
         assert_eq!(
@@ -104,7 +104,7 @@ async fn a_rollout_says_which_window_it_waits_for_and_can_be_paused_and_aborted(
     app.ask(MAIN, "freezes", json!({ "end": "2026-01-05T09:00:00Z" }))
         .await
         .ok();
-    let frozen = json!({ "number": 4, "until": "2026-01-05T09:00:00Z", "reason": "a test" });
+    let frozen = json!({ "place": "environment", "number": 4, "until": "2026-01-05T09:00:00Z", "reason": "a test" });
     assert_eq!(look(path.clone()).await["frozen"], frozen);
     let evidence = look(format!("{path}/evidence")).await;
     assert_eq!(evidence["frozen"], frozen);
@@ -166,4 +166,46 @@ async fn a_window_set_twice_under_one_name_is_set_once() {
     assert_eq!(set().await["outcome"], "committed");
     assert_eq!(set().await["outcome"], "repeated");
     assert_eq!(listed(&app).await.as_array().expect("a list").len(), 1);
+}
+
+/// Sets a window of the deployment, whatever comes of it.
+async fn freeze_all(app: &TestApp, members: Value) -> Answer {
+    let ask = app.admin("POST", "/v1/freezes").json(&because(members));
+    ask.send().await
+}
+
+#[tokio::test]
+async fn a_window_of_the_deployment_holds_in_every_environment() {
+    let app = app().await;
+    app.create_with_candidate("Other_IVR").await;
+    app.ask(MAIN, "rollout", json!({})).await.ok();
+    let set = freeze_all(&app, json!({ "end": "2026-01-05T09:00:00Z" })).await;
+    let mut set = set.ok().json();
+    set["sequence"].take();
+    assert_snapshot!(set.to_string(), @r#"{"because":null,"freezes":[{"end":"2026-01-05T09:00:00Z","number":1,"reason":"a test","start":"2026-01-05T08:00:00Z","status":"in_force"}],"outcome":"committed","revision":1,"sequence":null}"#);
+    let refused = app.ask("Other_IVR", "cutover", json!({})).await;
+    assert_snapshot!(refused.text(), @r#"{"detail":"freeze window 1 of the deployment until 2026-01-05T09:00:00Z (a test) lets no callers be moved to the candidate; wait, or remove it. Rollback, abort and pause work as ever","freeze":1,"place":"deployment","status":409,"title":"A freeze window is in force","type":"urn:traffic-cop:problem:frozen","until":"2026-01-05T09:00:00Z"}"#);
+    let path = format!("/v1/environments/{MAIN}/rollout");
+    let rollout = app.admin("GET", &path).send().await.ok().json();
+    assert_eq!(rollout["frozen"]["place"], "deployment");
+    let path = format!("/v1/environments/{MAIN}/freezes");
+    let list = app.admin("GET", &path).send().await.ok().json();
+    assert_eq!(
+        (&list["freezes"], &list["deployment"]),
+        (&json!([]), &set["freezes"])
+    );
+    app.ask(MAIN, "rollout/abort", json!({})).await.ok();
+
+    let remove = || {
+        let ask = app.admin("DELETE", "/v1/freezes/1?reason=r");
+        async { ask.send().await.ok().json()["outcome"].clone() }
+    };
+    assert_eq!(remove().await, "committed");
+    assert_eq!(remove().await, "unchanged");
+    let list = app.admin("GET", "/v1/freezes").send().await.ok();
+    assert_eq!(list.header(http::header::ETAG), Some("\"2\""));
+    assert_eq!(list.json()["freezes"], json!([]));
+    app.cut_over("Other_IVR").await;
+    let over = freeze_all(&app, json!({ "end": "2026-01-05T07:00:00Z" })).await;
+    assert_eq!(over.status, StatusCode::UNPROCESSABLE_ENTITY);
 }

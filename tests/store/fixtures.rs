@@ -18,14 +18,15 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value, json};
 use traffic_cop::domain::access::{Access, AccessCommand, Grant, Issuer, Reach, Scope, TokenHash};
 use traffic_cop::domain::command::{
-    AddFreeze, AddOverride, Claim, Command, DefineInterface, Rebind, Register, Release, Rollback,
-    SetVariables,
+    AddFreeze, AddOverride, Claim, Command, DefineInterface, Rebind, Register, Release,
+    RemoveFreeze, Rollback, SetVariables,
 };
 use traffic_cop::domain::environment::{Environment, FlowVersion, Override, SlotState, Standing};
 use traffic_cop::domain::freeze::Freezes;
-use traffic_cop::domain::ids::{AggregateKey, InterfaceNumber, Revision, Sequence};
+use traffic_cop::domain::ids::{AggregateKey, FreezeNumber, InterfaceNumber, Revision, Sequence};
 use traffic_cop::domain::interface::Interface;
 use traffic_cop::domain::operation::{Digest128, Operation, Operations};
+use traffic_cop::domain::settings::{Settings, SettingsCommand};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::test_calls::TestCalls;
 use traffic_cop::domain::{Action, Aggregate, Change, Context};
@@ -99,6 +100,7 @@ fn check(path: &Path) {
     let told = match record.change.aggregate {
         AggregateKey::Environment(_) => read(&record, &fixture, tell_environment),
         AggregateKey::Access => read(&record, &fixture, tell_access),
+        AggregateKey::Settings => read(&record, &fixture, tell_settings),
         AggregateKey::Other(ref name) => panic!("a fixture of {name}"),
     };
     assert_eq!(told, fixture["reads_as"]);
@@ -251,6 +253,10 @@ fn tell_slot(slot: &SlotState) -> Value {
         "claim": claim.map(|claim| json!([claim.flow_version.as_str(), claim.expires_at.to_string()])),
         "share_ended_at": slot.share_ended_at.map(|at| at.to_string()),
     })
+}
+
+fn tell_settings(settings: &Settings) -> Value {
+    json!({ "freezes": tell_freezes(&settings.freezes) })
 }
 
 fn tell_access(access: &Access) -> Value {
@@ -411,6 +417,18 @@ fn shapes() -> Vec<Shape> {
         json!({"Closed": true, "Prompt": "\u{0}\n", "Rate": 1e-7, "Retries": 0, "_added": "x"});
     let values = serde_json::from_value(values).expect("values of variables");
     then("environment-with-values", SetVariables { values }.into());
+    let mut history = History::<Settings>::new("settings", tell_settings);
+    let mut then = |name: &str, command: SettingsCommand| shapes.push(history.then(name, &command));
+    then(
+        "settings-with-a-freeze",
+        SettingsCommand::AddFreeze(window("2026-12-23T17:00:00Z")),
+    );
+    then(
+        "settings-without-it",
+        SettingsCommand::RemoveFreeze(RemoveFreeze {
+            number: FreezeNumber(1),
+        }),
+    );
     let mut history = History::<Access>::new("access", tell_access);
     let mut then = |name: &str, command: AccessCommand| shapes.push(history.then(name, &command));
     then(
@@ -541,12 +559,15 @@ fn dnis(number: &str) -> TestCalls {
 }
 
 fn freeze(start: &str) -> Command {
+    window(start).into()
+}
+
+fn window(start: &str) -> AddFreeze {
     AddFreeze {
         start: Some(start.parse().expect("a time")),
         end: "2026-12-27T00:00:00Z".parse().expect("a time"),
         reason: "Weihnachten, \u{1f384} & Co".parse().expect("a reason"),
     }
-    .into()
 }
 
 fn add_override(calls: TestCalls, expires_in_minutes: u16, owner: &str) -> Command {
@@ -576,6 +597,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
             document: None,
             position: Position::default(),
             context: Context {
+                frozen: None,
                 now: "2026-01-05T08:00:00.125Z".parse().expect("a time"),
                 revision: Revision(1),
                 draw: std::array::from_fn(|n| u8::try_from(n * 16 + n).expect("a byte")),

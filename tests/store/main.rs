@@ -30,6 +30,7 @@ mod repair;
 mod replica;
 mod rewind;
 mod rows;
+mod settings;
 mod validation;
 mod verification;
 
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         everywhere("journal", journal::CASES),
         everywhere("verification", verification::CASES),
         everywhere("control", control::CASES),
+        everywhere("settings", settings::CASES),
         everywhere("model", model::CASES),
         everywhere("damage", damage::CASES),
         everywhere("damage_repair", repair::CASES),

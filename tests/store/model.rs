@@ -146,6 +146,7 @@ impl Model {
         }
         let others = self.environments.iter();
         let context = Context {
+            frozen: None,
             now: clock.now(),
             revision: traffic_cop::domain::ids::Revision(known.revision() + 1),
             draw: [0; 16],

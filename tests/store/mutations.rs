@@ -5,17 +5,21 @@
 //! The same again for the same seed: `TRAFFIC_COP_TEST_SEED`, which a failure prints.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 use serde_json::json;
 use traffic_cop::domain::Environment;
 use traffic_cop::domain::access::Access;
+use traffic_cop::domain::command::AddFreeze;
 use traffic_cop::domain::command::DefineInterface;
 use traffic_cop::domain::ids::{AggregateKey, InterfaceNumber};
 use traffic_cop::domain::repair::{Repair, Target};
+use traffic_cop::domain::settings::{Settings, SettingsCommand};
 use traffic_cop::replica::follower::{Follower, Tracks};
 use traffic_cop::replica::tracked::Tracked;
 use traffic_cop::store::format::{Document, NEWEST, Stored};
@@ -72,6 +76,15 @@ async fn part(world: &World, part: u64) {
             .await
             .expect("a commit");
     }
+    let freeze = SettingsCommand::AddFreeze(AddFreeze {
+        // Long over before anybody is held up.
+        start: Some(Timestamp::UNIX_EPOCH),
+        end: process.clock.now() + Duration::from_secs(1),
+        reason: "a test".parse().expect("a reason"),
+    });
+    let frozen = process.change_settings(freeze, asked()).await;
+    frozen.expect("a commit");
+    world.clock.advance(Duration::from_secs(1));
     let mut passed_over = 0;
     for n in 0..RECORDS {
         let mutant = Mutant::draw(world, &process, &mut random).await;
@@ -105,7 +118,9 @@ impl Drop for Again {
 fn aggregates(follower: &Follower) -> Vec<AggregateKey> {
     let environments = follower.environments();
     let environments = environments.map(|(name, _)| AggregateKey::Environment(name.clone()));
-    environments.chain([AggregateKey::Access]).collect()
+    environments
+        .chain([AggregateKey::Access, AggregateKey::Settings])
+        .collect()
 }
 
 /// What `follower` knows of one; nothing, if it does not exist.
@@ -135,7 +150,8 @@ impl Mutant {
     async fn draw(world: &World, process: &Process, random: &mut StdRng) -> Self {
         process.catch_up().await;
         let environments = NAMES.iter().map(|name| environment(name));
-        let all: Vec<_> = environments.chain([AggregateKey::Access]).collect();
+        let others = [AggregateKey::Access, AggregateKey::Settings];
+        let all: Vec<_> = environments.chain(others).collect();
         let own = all.choose(random).expect("some").clone();
         let last = next_draft(world, process, &own, random).await;
         let other = all.choose(random).expect("some");
@@ -313,6 +329,9 @@ impl Round<'_> {
                 AggregateKey::Access => {
                     self.kept::<Access>(&key, &before, &now, &entry, touched.as_ref())
                 }
+                AggregateKey::Settings => {
+                    self.kept::<Settings>(&key, &before, &now, &entry, touched.as_ref())
+                }
                 _ => self.kept::<Environment>(&key, &before, &now, &entry, touched.as_ref()),
             };
         }
@@ -333,6 +352,7 @@ impl Round<'_> {
         for key in aggregates(&known(healer)) {
             match &key {
                 AggregateKey::Access => self.heal::<Access>(healer, &key, &before).await,
+                AggregateKey::Settings => self.heal::<Settings>(healer, &key, &before).await,
                 _ => self.heal::<Environment>(healer, &key, &before).await,
             }
         }

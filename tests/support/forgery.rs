@@ -65,6 +65,10 @@ impl Process {
                 let access = follower.access();
                 Some((access.revision, access.sequence))
             }
+            AggregateKey::Settings => {
+                let settings = follower.settings();
+                Some((settings.revision, settings.sequence))
+            }
             AggregateKey::Other(_) => None,
         });
         end.flatten().unwrap_or_default()

@@ -13,6 +13,7 @@ use traffic_cop::domain::access::{Access, AccessCommand};
 use traffic_cop::domain::decision::{self, Decision};
 use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::repair::{Repair, Target};
+use traffic_cop::domain::settings::{Settings, SettingsCommand};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::{Command, Environment};
 use traffic_cop::evidence::{self, Exposures, Reports, Writer};
@@ -201,6 +202,17 @@ impl Process {
     ) -> Result<Answer<Access>, WriteError> {
         self.control
             .execute(&AggregateKey::Access, &command, &request)
+            .await
+    }
+
+    /// Changes the settings.
+    pub(crate) async fn change_settings(
+        &self,
+        command: SettingsCommand,
+        request: Request,
+    ) -> Result<Answer<Settings>, WriteError> {
+        self.control
+            .execute(&AggregateKey::Settings, &command, &request)
             .await
     }
 

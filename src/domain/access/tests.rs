@@ -24,6 +24,7 @@ impl World {
         Self {
             access: None,
             context: Context {
+                frozen: None,
                 now,
                 revision: crate::domain::ids::Revision(1),
                 draw: [0; 16],

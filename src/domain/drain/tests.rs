@@ -11,6 +11,7 @@ fn at(minutes: i64) -> Timestamp {
 
 fn context(minutes: i64, last_calls: Option<LastCalls>) -> Context {
     Context {
+        frozen: None,
         now: at(minutes),
         revision: Revision(1),
         draw: [7; 16],

@@ -253,6 +253,7 @@ pub(crate) fn commands() -> impl Strategy<Value = Command> {
 pub(crate) fn contexts() -> impl Strategy<Value = Context> {
     (0..1_000_000_i64, any::<[u8; 16]>(), 0..256_usize).prop_map(|(minutes, draw, others)| {
         Context {
+            frozen: None,
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes),
             revision: Revision(1),
             draw,
@@ -275,7 +276,7 @@ pub(crate) struct History {
 impl History {
     /// The environment after its creation and after each command that changed it.
     pub(crate) fn states(&self) -> Vec<Reached> {
-        let mut context = self.context;
+        let mut context = self.context.clone();
         let Ok(Change::To(Some(environment))) =
             Environment::apply(None, &self.create.clone().into(), &context)
         else {
@@ -283,7 +284,7 @@ impl History {
         };
         let mut states = vec![Reached {
             environment,
-            context,
+            context: context.clone(),
         }];
         for (minutes, command) in &self.steps {
             context.now += SignedDuration::from_mins((*minutes).into());
@@ -296,7 +297,7 @@ impl History {
             ) {
                 states.push(Reached {
                     environment,
-                    context,
+                    context: context.clone(),
                 });
             }
         }

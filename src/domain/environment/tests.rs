@@ -37,6 +37,7 @@ impl World {
         Self {
             state: None,
             context: Context {
+                frozen: None,
                 now,
                 revision: Revision(1),
                 draw: [7; 16],

@@ -62,7 +62,7 @@ pub(super) struct ResumeHeaders {
 /// A change. Sent as `event: change`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct ChangeEvent {
-    /// What was changed: `environment/` and its name, or `access`.
+    /// What was changed: `environment/` and its name, `access` or `settings`.
     aggregate: String,
     /// The environment's name; null if another aggregate was changed.
     environment: Option<EnvironmentName>,
@@ -366,7 +366,7 @@ impl Following {
         let aggregate = &record.change.aggregate;
         let environment = match aggregate {
             AggregateKey::Environment(name) => Some(name),
-            AggregateKey::Access | AggregateKey::Other(_) => None,
+            AggregateKey::Access | AggregateKey::Settings | AggregateKey::Other(_) => None,
         };
         let is_wanted = self.only.is_none() || self.only.as_ref() == environment;
         let may_see = match environment {

@@ -1,5 +1,7 @@
 //! Freeze windows: times in which nobody moves callers towards a candidate.
 
+pub(super) mod deployment;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -42,8 +44,10 @@ pub(super) type SpanBody = WriteBody<Span>;
 /// The freeze windows of an environment.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct FreezeList {
-    /// The windows in the order in which they were added.
+    /// Its own windows, in the order in which they were added.
     freezes: Vec<FreezeView>,
+    /// Those of the deployment, which hold here too.
+    deployment: Vec<FreezeView>,
     #[serde(flatten)]
     freshness: Freshness,
 }
@@ -74,8 +78,16 @@ pub(super) async fn list(
     let snapshot = snapshot.as_ref().ok_or_else(Problem::not_ready)?;
     let served = snapshot.environments.get(&name);
     let served = served.ok_or_else(Problem::no_environment)?;
-    let freezes = FreezeView::all(&served.environment.freezes, listener.clock.now());
-    let list = FreezeList { freezes, freshness };
+    let now = listener.clock.now();
+    let deployment = listener.replica.look(|follower| {
+        let settings = follower.settings().state();
+        settings.map(|settings| FreezeView::all(&settings.freezes, now))
+    });
+    let list = FreezeList {
+        freezes: FreezeView::all(&served.environment.freezes, now),
+        deployment: deployment.flatten().unwrap_or_default(),
+        freshness,
+    };
     Ok(with_etag(served.revision, Json(list).into_response()))
 }
 

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::caller::Caller;
 use super::environments::environment_name;
 use super::extract::Path;
+use super::freezes::deployment::SettingsWriteView;
 use super::receipt::{FreeWriteParams, ReceiptView};
 use super::tokens::TokenView;
 use super::view::{WriteView, parts, with_etag};
@@ -23,6 +24,7 @@ use crate::domain::Environment;
 use crate::domain::access::{Access, Scope};
 use crate::domain::ids::{AggregateKey, EnvironmentName, Reason, Revision, Sequence};
 use crate::domain::repair::{Repair, Target};
+use crate::domain::settings::Settings;
 use crate::http::Listener;
 use crate::http::body::{self, Write};
 use crate::http::problem::{Kind, Problem, ProblemSchema};
@@ -140,6 +142,33 @@ pub(super) async fn access(
         receipt: answer.receipt.as_ref().map(ReceiptView::new),
     };
     Ok(with_etag(answer.revision, Json(view).into_response()))
+}
+
+/// Repairs the settings.
+#[utoipa::path(
+    post,
+    path = "/v1/settings/repair",
+    operation_id = "repair_settings",
+    tag = "operations",
+    summary = "Bring back the settings where their last state cannot be read",
+    params(FreeWriteParams),
+    request_body = RepairBody,
+    responses(
+        (status = 200, description = "Done", body = SettingsWriteView),
+        (status = "default", description = "A problem", body = ProblemSchema, content_type = "application/problem+json"),
+    ),
+    security(("token" = [])),
+)]
+pub(super) async fn settings(
+    State(listener): State<Arc<Listener>>,
+    caller: Caller,
+    request: Request,
+) -> Result<Response, Problem> {
+    caller.require(Scope::Admin, None)?;
+    let (head, body) = request.into_parts();
+    let key = AggregateKey::Settings;
+    let answer = repair::<Settings>(&listener, &caller, &key, &head.headers, body).await?;
+    Ok(SettingsWriteView::respond(&listener, &answer))
 }
 
 async fn repair<A: Stored>(

@@ -156,7 +156,7 @@ pub(super) async fn show(
     let freshness = freshen(&listener).await?;
     let served = served(&listener, &name)?;
     let rollout = rollout_of(&served)?;
-    let frozen = frozen(&served, listener.clock.now());
+    let frozen = frozen(&listener, &served, listener.clock.now());
     let view = FreshRollout {
         rollout: RolloutView::new(name, &served, rollout, frozen),
         freshness,
@@ -199,7 +199,13 @@ pub(super) async fn show_evidence(
     } else {
         Duration::ZERO
     };
-    let view = evidence(name, &served, rollout, &hearing, freshness, in_step, now);
+    let frozen = frozen(&listener, &served, now);
+    let timing = Timing {
+        now,
+        in_step,
+        without_data: Duration::ZERO,
+    };
+    let view = evidence(name, &served, rollout, frozen, &hearing, freshness, timing);
     Ok(with_etag(served.revision, Json(view).into_response()))
 }
 
@@ -207,23 +213,18 @@ fn evidence(
     name: EnvironmentName,
     served: &Served,
     rollout: &Rollout,
+    frozen: Option<Frozen>,
     hearing: &Hearing,
     freshness: Freshness,
-    in_step: Duration,
-    now: Timestamp,
+    timing: Timing,
 ) -> RolloutEvidence {
+    let now = timing.now;
     let judge = hearing.judge();
     // One that is over is looked at as it was in the end. A plan has a step.
     let step = rollout
         .current_step()
         .unwrap_or(&rollout.plan.steps[rollout.plan.steps.len() - 1]);
     let verdict = judge.verdict(step, now);
-    let timing = Timing {
-        now,
-        in_step,
-        without_data: Duration::ZERO,
-    };
-    let frozen = frozen(served, now);
     let waits = match next_step(rollout, &verdict, &timing).while_frozen(frozen.clone()) {
         Transition::Hold(waits) => waits,
         Transition::Go(_) => Vec::new(),
@@ -251,9 +252,12 @@ fn served(listener: &Listener, name: &EnvironmentName) -> Result<Arc<Served>, Pr
 }
 
 /// The freeze window in force, if a rollout is under way.
-fn frozen(served: &Served, now: Timestamp) -> Option<Frozen> {
+fn frozen(listener: &Listener, served: &Served, now: Timestamp) -> Option<Frozen> {
     served.environment.rollout_under_way()?;
-    Frozen::of(&served.environment.freezes, now)
+    let of_deployment = listener.replica.look(|follower| follower.frozen(now));
+    served
+        .environment
+        .frozen(of_deployment.flatten().as_ref(), now)
 }
 
 fn rollout_of(served: &Served) -> Result<&Rollout, Problem> {

@@ -44,6 +44,7 @@ impl Journal {
             .cloned()
             .unwrap_or_default();
         let context = Context {
+            frozen: None,
             now: "2026-01-05T08:00:00Z".parse().unwrap(),
             revision: Revision(1),
             draw: [7; 16],

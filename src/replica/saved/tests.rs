@@ -27,6 +27,7 @@ pub(in crate::replica) fn follower(active: Slot) -> Follower {
         variables: None,
     });
     let context = Context {
+        frozen: None,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         revision: Revision(1),
         draw: [1; 16],

@@ -309,6 +309,7 @@ proptest! {
 
 fn applied(state: &Environment, command: &Command) -> Environment {
     let context = crate::domain::Context {
+        frozen: None,
         now: "2026-01-06T08:00:00Z".parse().unwrap(),
         revision: Revision(1),
         draw: [0; 16],

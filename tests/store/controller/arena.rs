@@ -29,6 +29,7 @@ use traffic_cop::domain::rollout::command::{
 use traffic_cop::domain::rollout::limits::OnPause;
 use traffic_cop::domain::rollout::plan::{DataPolicy, FastLane, Plan, Step, Terms};
 use traffic_cop::domain::rollout::{Move, Promotion, Rollout};
+use traffic_cop::domain::settings::SettingsCommand;
 use traffic_cop::domain::slot::{BySlot, Slot};
 
 use super::truth::{Call, Truth};
@@ -307,9 +308,13 @@ impl<'a> Arena<'a> {
             }
             seats.push(seat);
         }
+        let settings = replica
+            .replica
+            .look(|follower| follower.settings().state().cloned());
+        let freezes = settings.flatten().unwrap_or_default().freezes;
         let mut arena = Self {
             world,
-            truth: Truth::of(&name, replica.position()),
+            truth: Truth::of(&name, replica.position(), freezes),
             name,
             callers,
             storm,
@@ -514,6 +519,12 @@ impl<'a> Arena<'a> {
         }
     }
 
+    /// A short freeze window.
+    fn draw_freeze(&mut self) -> AddFreeze {
+        let length = Duration::from_secs(self.random.random_range(30..600));
+        self.freeze_for(length)
+    }
+
     /// Ends the rollout, so that no controller is concerned with it any more.
     pub(super) async fn roll_back(&mut self) {
         let ended = self.replica.tries(&self.name, commands::rollback()).await;
@@ -606,10 +617,14 @@ impl<'a> Arena<'a> {
                 self.replica.tries(&name, promote).await
             }
             4 => self.replica.tries(&name, AbortRollout::default()).await,
-            5 | 6 => {
-                let length = Duration::from_secs(self.random.random_range(30..600));
-                let freeze = self.freeze_for(length);
+            5 => {
+                let freeze = self.draw_freeze();
                 self.replica.tries(&name, freeze).await
+            }
+            6 => {
+                let freeze = SettingsCommand::AddFreeze(self.draw_freeze());
+                let _ = self.replica.change_settings(freeze, asked()).await;
+                return self.note().await;
             }
             _ => self.replica.tries(&name, commands::rollback()).await,
         };

@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use traffic_cop::domain::Environment;
-use traffic_cop::domain::freeze::Frozen;
-use traffic_cop::domain::ids::{Revision, Sequence};
+use traffic_cop::domain::freeze::{Freezes, Frozen, Place};
+use traffic_cop::domain::ids::{AggregateKey, Revision, Sequence};
 use traffic_cop::domain::judge::Record as Judged;
 use traffic_cop::domain::judge::arm::Arm;
 use traffic_cop::domain::judge::evidence::ConversationHash;
 use traffic_cop::domain::rollout::{Commit, Move, Promotion, Rollout, Status};
+use traffic_cop::domain::settings::Settings;
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::weight::Weight;
 use traffic_cop::store::format::Document;
@@ -47,6 +48,8 @@ pub(super) struct Truth {
     /// When each revision was committed.
     committed_at: BTreeMap<Revision, Duration>,
     environment: Option<Environment>,
+    /// The freeze windows of the deployment.
+    freezes: Freezes,
     revision: Revision,
     actions: Vec<String>,
     steps: usize,
@@ -54,13 +57,14 @@ pub(super) struct Truth {
 
 impl Truth {
     /// Of an environment that does not exist yet, the journal ending with `last`.
-    pub(super) fn of(name: &str, last: Sequence) -> Self {
+    pub(super) fn of(name: &str, last: Sequence, freezes: Freezes) -> Self {
         Self {
             key: format!("environment/{name}"),
             calls: BTreeMap::new(),
             seen: last.0,
             committed_at: BTreeMap::new(),
             environment: None,
+            freezes,
             revision: Revision(0),
             actions: Vec::new(),
             steps: 0,
@@ -120,6 +124,13 @@ impl Truth {
     /// Checks a commit that was made at `now`.
     pub(super) fn check(&mut self, record: &Record, now: Duration) -> Result<(), String> {
         let change = &record.change;
+        if change.aggregate == AggregateKey::Settings {
+            let settings = Document::<Settings>::read(change.format, &change.state);
+            let settings = settings.map_err(|error| error.to_string())?.state;
+            self.freezes = settings
+                .map(|settings| settings.freezes)
+                .unwrap_or_default();
+        }
         if change.aggregate.to_string() != self.key {
             return Ok(());
         }
@@ -178,8 +189,9 @@ impl Truth {
 
     /// Whether no freeze window was in force, at the time that the commit has.
     fn check_frozen(&self, at: Timestamp) -> Result<(), String> {
-        let freezes = self.environment.as_ref().map(|before| &before.freezes);
-        match freezes.and_then(|freezes| Frozen::of(freezes, at)) {
+        let of_deployment = Frozen::of(&self.freezes, Place::Deployment, at);
+        let before = self.environment.as_ref();
+        match before.and_then(|before| before.frozen(of_deployment.as_ref(), at)) {
             Some(frozen) => Err(format!("left at {at} in spite of {frozen}")),
             None => Ok(()),
         }

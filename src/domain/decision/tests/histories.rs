@@ -71,6 +71,7 @@ fn flow(id: &str) -> Flow {
 /// The environment after `steps`, an hour apart, from blue with v1 on.
 fn after(steps: &str) -> Environment {
     let mut context = Context {
+        frozen: None,
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
         draw: [7; 16],

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::command::{AddFreeze, RemoveFreeze};
 use crate::domain::environment::strategy::{changes, reached};
-use crate::domain::freeze::{Freeze, Freezes, Frozen, MAX_FREEZES};
+use crate::domain::freeze::{Freeze, Freezes, Frozen, MAX_FREEZES, Place};
 use crate::domain::ids::FreezeNumber;
 use crate::domain::rollout::command::{PauseRollout, PromoteRollout, ResumeRollout};
 use crate::domain::rollout::{Move, Promotion, Transition, Wait};
@@ -147,7 +147,12 @@ fn of_several_in_force_the_one_that_ends_last_counts() {
     };
     let all = [span(0, 5), span(-9, 8), span(2, 20), span(-9, -1)];
     let numbered = (1..).map(FreezeNumber).zip(all);
-    let frozen = Frozen::of(&numbered.collect::<Freezes>(), world.context.now).unwrap();
+    let frozen = Frozen::of(
+        &numbered.collect::<Freezes>(),
+        Place::Environment,
+        world.context.now,
+    )
+    .unwrap();
     assert_eq!(
         (frozen.number, frozen.until),
         (FreezeNumber(2), world.in_minutes(8))
@@ -155,9 +160,36 @@ fn of_several_in_force_the_one_that_ends_last_counts() {
 }
 
 #[test]
+fn a_window_of_the_deployment_holds_here_too() {
+    let mut world = World::released();
+    let until = world.in_minutes(30);
+    let of_deployment = Frozen {
+        place: Place::Deployment,
+        number: FreezeNumber(4),
+        until,
+        reason: "Christmas".parse().unwrap(),
+    };
+    world.context.frozen = Some(of_deployment.clone());
+    assert_eq!(
+        world.refusal(cutover()),
+        Refusal::Frozen(of_deployment.clone())
+    );
+    assert_eq!(
+        of_deployment.to_string(),
+        "freeze window 4 of the deployment until 2026-11-23T12:30:00Z (Christmas)"
+    );
+    let own = world.frozen();
+    assert_eq!(
+        own.refusal(cutover()),
+        Refusal::Frozen(of_deployment),
+        "the one that ends last is named"
+    );
+}
+
+#[test]
 fn a_transition_holds_if_it_leads_on_and_goes_if_it_leads_back() {
     let world = World::released().frozen();
-    let frozen = Frozen::of(&world.environment().freezes, world.context.now);
+    let frozen = world.environment().frozen(None, world.context.now);
     let wait = Wait::Freeze(frozen.clone().unwrap());
     assert_eq!(
         wait.to_string(),

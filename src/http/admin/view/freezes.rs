@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::freeze::{Freeze, Freezes, Frozen};
+use crate::domain::freeze::{Freeze, Freezes, Frozen, Place};
 use crate::domain::ids::{FreezeNumber, Reason};
 
 /// A freeze window.
@@ -63,6 +63,8 @@ impl FreezeStatus {
 /// The freeze window in force that ends last.
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http::admin) struct FrozenView {
+    /// Whether it is the environment's or the deployment's.
+    place: Place,
     /// Its number.
     number: FreezeNumber,
     /// When it ends.
@@ -74,6 +76,7 @@ pub(in crate::http::admin) struct FrozenView {
 impl From<Frozen> for FrozenView {
     fn from(frozen: Frozen) -> Self {
         Self {
+            place: frozen.place,
             number: frozen.number,
             until: frozen.until,
             reason: frozen.reason,

@@ -23,6 +23,7 @@ pub(super) struct Environment {
     pub(super) retired: Vec<Retired>,
     #[serde(default)]
     pub(super) overrides: Vec<Override>,
+    pub(super) rollout: Option<RolloutGlance>,
     #[serde(default)]
     pub(super) freezes: Vec<Freeze>,
     #[serde(default)]
@@ -107,6 +108,16 @@ pub(super) struct Override {
     pub(super) owner: String,
     pub(super) expires_at: String,
     pub(super) status: String,
+}
+
+/// A rollout under way, in short.
+#[derive(Debug, Deserialize)]
+pub(super) struct RolloutGlance {
+    /// From 1.
+    pub(super) step: usize,
+    pub(super) steps: usize,
+    /// Why, if it is.
+    pub(super) paused: Option<String>,
 }
 
 /// A time in which nobody moves callers.

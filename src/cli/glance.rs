@@ -1,6 +1,6 @@
 //! An environment as a person reads it: first what callers get, then why.
 
-use super::api::{Environment, Environments, SlotState};
+use super::api::{Environment, Environments, RolloutGlance, SlotState};
 use super::freeze;
 use super::output::table;
 use super::overrides;
@@ -18,6 +18,7 @@ pub(super) fn environment(environment: &Environment) -> String {
         environment.revision,
         new_calls(environment)
     ));
+    lines.extend(environment.rollout.as_ref().map(rollout));
     lines.push(String::new());
     lines.push(slots(environment));
     if let Some(label) = &environment.previously_active {
@@ -44,6 +45,14 @@ pub(super) fn environment(environment: &Environment) -> String {
         ));
     }
     lines.join("\n")
+}
+
+fn rollout(rollout: &RolloutGlance) -> String {
+    let (step, steps) = (rollout.step, rollout.steps);
+    match &rollout.paused {
+        Some(cause) => format!("rollout: paused in step {step} of {steps} ({cause})"),
+        None => format!("rollout: step {step} of {steps}"),
+    }
 }
 
 /// The environments that the token may read, one a line.

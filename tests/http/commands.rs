@@ -49,6 +49,7 @@ async fn an_environment_is_created_once() {
         "previously_active": null,
         "retired": [],
         "revision": 1,
+        "rollout": null,
         "slots": {
           "blue": {
             "claim": null,
@@ -226,6 +227,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
         "previously_active": null,
         "retired": [],
         "revision": 3,
+        "rollout": null,
         "slots": {
           "blue": {
             "claim": null,

@@ -51,6 +51,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
         }
       ],
       "revision": 4,
+      "rollout": null,
       "slots": {
         "blue": {
           "claim": null,
@@ -175,6 +176,7 @@ async fn a_list_holds_what_the_token_may_read_in_the_order_of_names() {
           "previously_active": null,
           "retired": [],
           "revision": 1,
+          "rollout": null,
           "slots": {
             "blue": {
               "claim": null,

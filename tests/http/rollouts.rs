@@ -105,6 +105,8 @@ async fn people_pause_resume_promote_and_abort() {
         .await
         .ok();
     assert_eq!(look(&app).await["promotion"], "now");
+    let glance = json!({ "step": 1, "steps": 4, "paused": null });
+    assert_eq!(app.show(MAIN).await.json()["rollout"], glance);
 
     app.ask(MAIN, "rollout/abort", json!({})).await.ok();
     let aborted = look(&app).await;
@@ -113,6 +115,7 @@ async fn people_pause_resume_promote_and_abort() {
         (&aborted["step"], &aborted["weight"]),
         (&Value::Null, &0.into())
     );
+    assert_eq!(app.show(MAIN).await.json()["rollout"], Value::Null);
     let again = app.ask(MAIN, "rollout/abort", json!({})).await.ok().json();
     assert_eq!(again["because"], "already-aborted");
     let answer = app.ask(MAIN, "rollout/resume", json!({})).await;

@@ -133,6 +133,32 @@ fn overrides_stand_below_with_whoever_answers_for_them() {
 }
 
 #[test]
+fn a_rollout_under_way_and_freeze_windows_are_mentioned() {
+    let mut ramping = canary();
+    ramping["rollout"] = json!({"step": 2, "steps": 4, "paused": null});
+    ramping["freezes"] = json!([
+        {
+            "number": 7, "start": "2026-12-23T17:00:00Z", "end": "2026-12-27T00:00:00Z", "status": "scheduled",
+            "reason": "Christmas",
+        },
+    ]);
+    let text = environment(&parse(ramping.clone()));
+    assert_eq!(text.lines().nth(1), Some("rollout: step 2 of 4"));
+    let (_, below) = text.split_once("\n\nfreeze windows\n\n").unwrap();
+    insta::assert_snapshot!(below, @"
+     number   start                  end                    status      reason
+    ─────────────────────────────────────────────────────────────────────────────
+     7        2026-12-23T17:00:00Z   2026-12-27T00:00:00Z   scheduled   Christmas
+    ");
+    ramping["rollout"]["paused"] = json!("asked for");
+    let text = environment(&parse(ramping));
+    assert_eq!(
+        text.lines().nth(1),
+        Some("rollout: paused in step 2 of 4 (asked for)")
+    );
+}
+
+#[test]
 fn what_cannot_be_trusted_comes_before_what_it_says() {
     let mut stale = canary();
     stale["stale"] = json!(true);

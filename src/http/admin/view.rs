@@ -3,6 +3,7 @@
 mod freezes;
 mod interfaces;
 mod overrides;
+mod rollout;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use crate::domain::weight::Weight;
 pub(super) use freezes::{FreezeView, FrozenView};
 use interfaces::InterfaceView;
 use overrides::OverrideView;
+use rollout::RolloutGlance;
 
 /// An environment at a revision.
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,6 +53,8 @@ pub(super) struct EnvironmentView {
     retired: Vec<RetiredView>,
     /// Smoke-test overrides, the last added last.
     overrides: Vec<OverrideView>,
+    /// The rollout under way; null if there is none.
+    rollout: Option<RolloutGlance>,
     /// Times in which nobody moves callers towards the candidate, the last added last.
     freezes: Vec<FreezeView>,
     /// The interfaces that flow versions can name, in the order of their numbers.
@@ -153,6 +157,7 @@ impl EnvironmentView {
                 })
                 .collect(),
             overrides: OverrideView::all(environment, now),
+            rollout: RolloutGlance::of(environment),
             freezes: FreezeView::all(&environment.freezes, now),
             interfaces: InterfaceView::all(environment),
             values: environment.values.clone(),

@@ -1,5 +1,7 @@
 //! Asking Genesys Cloud, and every way in which it may fail to answer.
 
+mod sdk;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -228,7 +228,7 @@ impl Question {
     clippy::disallowed_methods,
     reason = "it is another machine, with a clock of its own"
 )]
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     Timestamp::now()
 }
 

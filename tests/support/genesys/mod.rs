@@ -82,6 +82,17 @@ impl Genesys {
         self.locked().calls.push(call);
     }
 
+    /// A call leaves a flow at this moment.
+    pub(crate) fn ends_now(&self, flow: &str, version: &str, exit_reason: &'static str) {
+        self.ends(Ended {
+            at: analytics::now(),
+            flow: flow.to_owned(),
+            version: version.to_owned(),
+            exit_reason,
+            transfer_type: None,
+        });
+    }
+
     /// Counts like this from now on.
     pub(crate) fn counts(&self, counting: Counting) {
         self.locked().counting = counting;

@@ -25,6 +25,7 @@ use crate::config::{LogFormat, ServeArgs, Switch};
 use crate::control::Control;
 use crate::controller::Controller;
 use crate::data_dir::{DataDir, DataDirError};
+use crate::evidence::analytics::Analytics;
 use crate::evidence::{self, Writer};
 use crate::http::Listener;
 use crate::http::listener::tls::Certificates;
@@ -115,12 +116,14 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         args.drain_time(),
     ));
     if args.controller == Switch::On && !args.decisions_only {
+        let access = args.analytics.access(&args.flow_ends, Arc::clone(&clock))?;
         let controller = Controller::new(
             Arc::clone(&replica),
             Arc::clone(&control),
             Arc::clone(&clock),
             metrics.clone(),
         );
+        let controller = controller.with_analytics(Analytics::new(access, metrics.clone()));
         following.also(|stop| controller.run(stop));
     }
     if embedded.is_some() {

@@ -1,5 +1,6 @@
 //! Settings: flags with environment variables, parsed once, and nothing else.
 
+mod analytics;
 mod genesys;
 mod limits;
 mod overload;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+pub use analytics::AnalyticsArgs;
 pub use genesys::FlowEndArgs;
 pub use limits::LimitArgs;
 pub use overload::OverloadArgs;
@@ -242,6 +244,12 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub flow_ends: FlowEndArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub analytics: AnalyticsArgs,
     /// Snapshot to answer calls from if the process starts with neither a last-good file nor a store; `traffic-cop snapshot
     /// export` makes it.
     #[arg(long, env = "TRAFFIC_COP_DEFAULT_SNAPSHOT", value_name = "FILE")]

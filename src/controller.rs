@@ -24,6 +24,7 @@ use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason};
 use crate::domain::rollout::Transition;
 use crate::domain::rollout::command::StepRollout;
 use crate::domain::{Action as _, Command};
+use crate::evidence::analytics::Analytics;
 use crate::replica::{CatchUpError, Replica, Served};
 use crate::store::StoreError;
 use crate::store::lease::{Held, Lease};
@@ -47,6 +48,7 @@ pub struct Controller {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     lease: Lease,
+    analytics: Analytics,
     cases: BTreeMap<EnvironmentName, Case>,
 }
 
@@ -105,10 +107,17 @@ impl Controller {
             replica,
             control,
             clock,
-            metrics,
             lease: Lease::new(LEASE, holder),
+            analytics: Analytics::new(None, metrics.clone()),
+            metrics,
             cases: BTreeMap::new(),
         }
+    }
+
+    /// The same with a source of interval counts.
+    #[must_use]
+    pub fn with_analytics(self, analytics: Analytics) -> Self {
+        Self { analytics, ..self }
     }
 
     /// Ticks until `stop`, and gives the lease back.
@@ -163,19 +172,21 @@ impl Controller {
     async fn take_turn(&mut self) -> Result<Tick, TickError> {
         if self.under_way().is_empty() {
             // A lease that nobody needs ends by itself.
-            self.cases.clear();
+            self.forget();
             return Ok(Tick::Idle);
         }
         let held = self.lease.hold(self.replica.store(), &*self.clock).await;
         let Some(held) = held.map_err(TickError::Lease)? else {
             // Who leads again begins again, with what was committed meanwhile.
-            self.cases.clear();
+            self.forget();
             return Ok(Tick::Following);
         };
         self.replica.catch_up().await?;
         let rollouts = self.under_way();
         self.cases
             .retain(|name, _| rollouts.iter().any(|(other, _)| other == name));
+        let cases = &self.cases;
+        self.analytics.retain(|name| cases.contains_key(name));
         let (mut steps, mut failed) = (0, None);
         for (name, served) in rollouts {
             match self.attend(&held, &name, &served).await {
@@ -184,6 +195,11 @@ impl Controller {
             }
         }
         failed.map_or(Ok(Tick::Led(steps)), Err)
+    }
+
+    fn forget(&mut self) {
+        self.cases.clear();
+        self.analytics.forget();
     }
 
     /// The environments with a rollout under way, as this process knows them. One whose last state cannot be read takes no
@@ -219,15 +235,21 @@ impl Controller {
             None => Case::open(name.clone(), rollout),
         };
         let case = self.cases.entry(name.clone()).or_insert(case);
-        let heard = case.hear(rollout, store, &*self.clock).await;
-        heard.map_err(|source| TickError::Evidence {
+        let failed = |source| TickError::Evidence {
             environment: name.clone(),
             source,
-        })?;
+        };
+        let heard = case.hear(rollout, store, &*self.clock).await;
+        heard.map_err(failed)?;
+        let attended = self
+            .analytics
+            .attend(name, served, case.judge(), store, &*self.clock)
+            .await;
+        let trouble = attended.map_err(failed)?;
         let now = self.clock.now();
         let of_deployment = self.replica.look(|follower| follower.frozen(now)).flatten();
         let frozen = served.environment.frozen(of_deployment.as_ref(), now);
-        let Some(chosen) = case.choose(rollout, frozen, &*self.clock) else {
+        let Some(chosen) = case.choose(rollout, trouble, frozen, &*self.clock) else {
             return Ok(false);
         };
         tracing::debug!(environment = %name, transition = ?chosen.transition, "judged");

@@ -9,8 +9,11 @@
 //! How a call ended is an **outcome**. Whoever reports one waits until it is stored ([`Reports`]): reports that come while others
 //! are being written share the next write ([`ReportWriter`]). A report that cannot be stored is refused, to be made again.
 //!
+//! Where a metric comes as counts of intervals instead, the controller that leads asks the platform's [`analytics`] for them.
+//!
 //! What is stored is read by a judge in a [`Hearing`].
 
+pub mod analytics;
 mod batches;
 mod hearing;
 mod queue;

@@ -2,10 +2,12 @@
 //!
 //! Two tables. The control table holds the [journal], one [record] per committed change, and one [row] per
 //! aggregate that people and other tools read; it is permanent. The evidence table holds what is regional and expires:
-//! [heartbeats], the [lease] and the [evidence]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
+//! [heartbeats], the [lease] the [evidence], and what is
+//! made of the platform's [analytics]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
 //!
 //! Not here: what a change means (`domain`), and what this process believes at the moment (`replica`).
 
+pub mod analytics;
 pub mod audit;
 pub mod connection;
 #[cfg(feature = "embedded")]

@@ -72,6 +72,8 @@ pub struct Metrics {
     pub controller_leads: Gauge,
     /// `traffic_cop_controller_ticks_total`: looks of this process's controller at the rollouts, by what they came to.
     pub controller_ticks: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_analytics_questions_total`: questions to the platform's analytics, by what they came to.
+    pub analytics_questions: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
@@ -300,6 +302,11 @@ impl Metrics {
             "controller_ticks",
             "Looks at the rollouts, and what they came to",
             self.controller_ticks.clone(),
+        );
+        registry.register(
+            "analytics_questions",
+            "Questions to the platform's analytics, and what they came to",
+            self.analytics_questions.clone(),
         );
         registry.register(
             "event_streams",

@@ -6,8 +6,9 @@ use super::reason;
 use crate::clock::Clock;
 use crate::domain::freeze::Frozen;
 use crate::domain::ids::{EnvironmentName, Reason, Revision};
-use crate::domain::judge::Record;
+use crate::domain::judge::trouble::Trouble;
 use crate::domain::judge::verdict::{Data, Verdict};
+use crate::domain::judge::{Judge, Record};
 use crate::domain::rollout::{Move, Rollout, Status, Timing, Transition, step};
 use crate::evidence::Hearing;
 use crate::store::{Store, StoreError};
@@ -66,16 +67,23 @@ impl Case {
         self.hearing.hear(store, clock.now(), monotonic).await
     }
 
-    /// What the rollout does next, while `frozen` is in force; `None` if it is over.
+    /// The judge, who has heard what there was.
+    pub(super) fn judge(&self) -> &Judge {
+        self.hearing.judge()
+    }
+
+    /// What the rollout does next, analytics being in `trouble` and while `frozen` is in force; `None` if it is over.
     pub(super) fn choose(
         &mut self,
         rollout: &Rollout,
+        trouble: Option<Trouble>,
         frozen: Option<Frozen>,
         clock: &dyn Clock,
     ) -> Option<Chosen> {
         let (now, monotonic) = (clock.now(), clock.monotonic());
         let judge = self.hearing.judge();
         let verdict = judge.verdict(rollout.current_step()?, now);
+        let verdict = verdict.in_trouble(trouble);
         self.unfit_since = match verdict.data {
             Data::Fresh => None,
             _ => self.unfit_since.or(Some(monotonic)),

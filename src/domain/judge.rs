@@ -23,6 +23,7 @@ pub mod planning;
 pub mod process;
 pub mod rates;
 pub mod record;
+pub mod trouble;
 pub mod verdict;
 
 #[cfg(test)]
@@ -131,6 +132,35 @@ impl Judge {
     #[must_use]
     pub fn verdict(&self, step: &Step, now: Timestamp) -> Verdict {
         verdict::reach(&self.plan, self.candidate, &self.record, step, now)
+    }
+
+    /// The end of the last interval judged, in the metric that is furthest behind; the time up to which calls are judged before
+    /// the first. `None` if no metric comes in intervals.
+    #[must_use]
+    pub fn intervals_judged_until(&self) -> Option<Timestamp> {
+        let metrics = self.plan.approximate_metrics();
+        let until = metrics.iter().map(|metric| {
+            let record = self.record.metrics[metric];
+            let until = record.and_then(|record| record.interval_until);
+            until.unwrap_or(self.record.watermark)
+        });
+        until.min()
+    }
+
+    /// The calls that were first decided from `from` on and before `until`, as far as they are remembered: an hour beyond
+    /// what is judged.
+    #[must_use]
+    pub fn decided(&self, from: Timestamp, until: Timestamp) -> ByArm<u64> {
+        let mut decided = ByArm::<u64>::default();
+        for conversation in self.memory.since(before(from, Duration::from_nanos(1))) {
+            if let Some(exposure) = conversation
+                .exposure
+                .filter(|exposure| exposure.assigned_at < until)
+            {
+                decided[Arm::of(exposure.slot, self.candidate)] += 1;
+            }
+        }
+        decided
     }
 
     /// How the two versions' calls of the last `window` that were reported ended, matured or not. For people to look at: bad

@@ -78,7 +78,7 @@ pub(super) fn next_request<E>(batches: &[Batch<E>]) -> usize {
 
 /// How long evidence is kept that is written while `rollout` is what the environment holds: as long as it may take, and a
 /// month. A weight that was set by hand has no end.
-fn kept_for(rollout: Option<&Rollout>) -> Duration {
+pub(super) fn kept_for(rollout: Option<&Rollout>) -> Duration {
     rollout.map_or(Duration::ZERO, |rollout| rollout.plan.maximum()) + KEPT_AFTER
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::domain::ids::EnvironmentName;
-use crate::domain::judge::evidence::{Evidence, EvidenceDigest};
+use crate::domain::judge::evidence::{Evidence, EvidenceDigest, Interval};
 use crate::domain::judge::{Judge, REMEMBERED};
 use crate::domain::rollout::Rollout;
 use crate::store::evidence::BatchKey;
@@ -43,6 +43,7 @@ pub struct Hearing {
     whole_at: Duration,
     exposures: BTreeSet<BatchKey>,
     outcomes: BTreeSet<BatchKey>,
+    intervals: BTreeSet<BatchKey>,
     /// Batches that could not be read, as of a newer binary.
     unreadable: usize,
 }
@@ -78,6 +79,7 @@ impl Hearing {
             whole_at: Duration::ZERO,
             exposures: BTreeSet::new(),
             outcomes: BTreeSet::new(),
+            intervals: BTreeSet::new(),
             unreadable: 0,
         }
     }
@@ -144,6 +146,7 @@ impl Hearing {
         }
         let evidence = self.read(store, from, Timestamp::MAX).await?;
         self.judge.absorb(&evidence);
+        self.hear_intervals(store).await?;
         self.judge.advance(now);
         // Not the later of the two: a clock that had jumped ahead and is right again must not hide what comes now.
         self.read_until = now;
@@ -151,6 +154,34 @@ impl Hearing {
             self.whole_at = monotonic;
         }
         self.forget(now);
+        Ok(())
+    }
+
+    /// Hears the intervals that follow the last one judged. They are few, and dated by their end, long before they are stored.
+    /// What an earlier step left is of a weight that is none any more.
+    async fn hear_intervals(&mut self, store: &Store) -> Result<(), StoreError> {
+        let Some(after) = self.judge.intervals_judged_until() else {
+            return Ok(());
+        };
+        let from = later(after, Duration::from_millis(1));
+        let found = new_batches::<Interval>(
+            store,
+            &self.environment,
+            from,
+            Timestamp::MAX,
+            &self.intervals,
+        )
+        .await?;
+        self.unreadable += found.unreadable;
+        self.intervals.extend(found.keys);
+        let entered = self.judge.record().step.entered;
+        let intervals = found.calls.into_iter();
+        self.judge.absorb(&Evidence {
+            intervals: intervals
+                .filter(|interval| interval.revision >= entered)
+                .collect(),
+            ..Evidence::default()
+        });
         Ok(())
     }
 

@@ -1,4 +1,5 @@
-//! Evidence for the judge of a rollout, in batches: exposures, which are decisions, and outcomes, which are how calls ended.
+//! Evidence for the judge of a rollout, in batches: exposures, which are decisions, outcomes, which are how calls ended, and
+//! intervals, which are counts of them.
 //!
 //! A batch holds what one replica decided, or was told, about one environment within a moment. It is written once, under a key
 //! that begins with its time, and expires. Reading by time needs no index and costs what it returns, so a partition may
@@ -216,6 +217,15 @@ impl<E: Packed> Pages<'_, E> {
 }
 
 fn put_request<E: Packed>(batch: &Batch<E>) -> WriteRequest {
+    // Cannot fail: the one required member is set.
+    let put = PutRequest::builder().set_item(Some(item_of(batch))).build();
+    WriteRequest::builder()
+        .put_request(put.expect("a put with an item"))
+        .build()
+}
+
+/// The item of a batch.
+pub(super) fn item_of<E: Packed>(batch: &Batch<E>) -> Item {
     let mut item = key(&partition::<E>(&batch.environment), &sort_key(batch));
     let expires_at = AttributeValue::N(batch.expires_at.as_second().to_string());
     item.extend([
@@ -225,11 +235,7 @@ fn put_request<E: Packed>(batch: &Batch<E>) -> WriteRequest {
         (E::NAME.to_owned(), bytes(&E::pack(&batch.calls))),
         (EXPIRES_AT.to_owned(), expires_at),
     ]);
-    // Cannot fail: the one required member is set.
-    let put = PutRequest::builder().set_item(Some(item)).build();
-    WriteRequest::builder()
-        .put_request(put.expect("a put with an item"))
-        .build()
+    item
 }
 
 fn read<E: Packed>(item: &Item) -> Option<Vec<E>> {

@@ -9,6 +9,7 @@ mod carry;
 mod environment;
 mod exposures;
 mod freezes;
+mod intervals;
 mod outcomes;
 pub mod packed;
 mod settings;

@@ -12,6 +12,7 @@ use super::arm::{Arm, ByArm, Tally};
 use super::metric::Metric;
 use super::mixture::EValue;
 use super::record::{MetricRecord, Record, Skipped};
+use super::trouble::Trouble;
 use crate::domain::rollout::limits::{HarmLimit, OnPause, Source};
 use crate::domain::rollout::plan::{FastLaneAlarm, Plan, Step};
 use crate::domain::slot::Slot;
@@ -133,6 +134,19 @@ pub enum Data {
     NoIntervals(Metric),
     /// The newest data is this many minutes old.
     Stale(u64),
+    /// The platform's analytics cannot be relied on.
+    Analytics(Trouble),
+}
+
+impl Verdict {
+    /// The same, if the platform's analytics is found to be in `trouble`: whatever the data says, it is not good enough.
+    #[must_use]
+    pub fn in_trouble(self, trouble: Option<Trouble>) -> Self {
+        Self {
+            data: trouble.map_or(self.data, Data::Analytics),
+            ..self
+        }
+    }
 }
 
 impl Finding {

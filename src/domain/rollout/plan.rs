@@ -325,6 +325,16 @@ impl Plan {
             .collect()
     }
 
+    /// The metrics that come as counts of intervals.
+    #[must_use]
+    pub fn approximate_metrics(&self) -> MetricSet {
+        let limits = self.limits.iter();
+        limits
+            .filter(|(_, limit)| limit.is_some_and(|limit| limit.source.is_approximate()))
+            .map(|(metric, _)| metric)
+            .collect()
+    }
+
     /// The longest that a rollout goes on without coming to an end.
     #[must_use]
     pub fn maximum(&self) -> Duration {

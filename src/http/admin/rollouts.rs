@@ -26,6 +26,7 @@ use crate::domain::ids::{EnvironmentName, Revision, VersionLabel};
 use crate::domain::judge::Judge;
 use crate::domain::judge::arm::{ByArm, Tally};
 use crate::domain::judge::metric::ByMetric;
+use crate::domain::judge::trouble::Trouble;
 use crate::domain::judge::verdict::Verdict;
 use crate::domain::rollout::plan::{Plan, Terms};
 use crate::domain::rollout::{
@@ -190,8 +191,12 @@ pub(super) async fn show_evidence(
     let rollout = rollout_of(&served)?;
     let now = listener.clock.now();
     let mut hearing = Hearing::open(name.clone(), rollout);
+    let mut trouble = None;
     let in_step = if rollout.end().is_none() {
         let store = listener.replica.store();
+        if !rollout.plan.approximate_metrics().is_empty() {
+            trouble = store.trouble(&name, rollout.entered()).await?;
+        }
         hearing.hear(store, now, listener.clock.monotonic()).await?;
         let entered = Moment::Revision(rollout.entered());
         let entered = history::at(&listener, &name, entered).await?.committed_at;
@@ -205,8 +210,16 @@ pub(super) async fn show_evidence(
         in_step,
         without_data: Duration::ZERO,
     };
-    let view = evidence(name, &served, rollout, frozen, &hearing, freshness, timing);
+    let heard = Heard { hearing, trouble };
+    let view = evidence(name, &served, rollout, frozen, &heard, freshness, timing);
     Ok(with_etag(served.revision, Json(view).into_response()))
+}
+
+/// What there is to judge by.
+struct Heard {
+    hearing: Hearing,
+    /// What the leading controller has noted to be wrong with analytics.
+    trouble: Option<Trouble>,
 }
 
 fn evidence(
@@ -214,17 +227,17 @@ fn evidence(
     served: &Served,
     rollout: &Rollout,
     frozen: Option<Frozen>,
-    hearing: &Hearing,
+    heard: &Heard,
     freshness: Freshness,
     timing: Timing,
 ) -> RolloutEvidence {
     let now = timing.now;
-    let judge = hearing.judge();
+    let judge = heard.hearing.judge();
     // One that is over is looked at as it was in the end. A plan has a step.
     let step = rollout
         .current_step()
         .unwrap_or(&rollout.plan.steps[rollout.plan.steps.len() - 1]);
-    let verdict = judge.verdict(step, now);
+    let verdict = judge.verdict(step, now).in_trouble(heard.trouble);
     let waits = match next_step(rollout, &verdict, &timing).while_frozen(frozen.clone()) {
         Transition::Hold(waits) => waits,
         Transition::Go(_) => Vec::new(),
@@ -238,7 +251,7 @@ fn evidence(
         needs_a_person: !waits.is_empty() && waits.iter().all(is_for_a_person),
         waits: waits.iter().map(ToString::to_string).collect(),
         judged_until: judge.record().watermark,
-        unreadable_batches: hearing.unreadable(),
+        unreadable_batches: heard.hearing.unreadable(),
         observation: Observation::of(judge, now),
     }
 }

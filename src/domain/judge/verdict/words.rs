@@ -110,6 +110,7 @@ impl fmt::Display for Data {
                 "analytics has no {metric} counts of both versions in this step"
             ),
             Self::Stale(minutes) => write!(f, "the newest data is {minutes} minutes old"),
+            Self::Analytics(trouble) => trouble.fmt(f),
         }
     }
 }

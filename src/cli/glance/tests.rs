@@ -147,7 +147,7 @@ fn a_rollout_under_way_and_freeze_windows_are_mentioned() {
     let (_, below) = text.split_once("\n\nfreeze windows\n\n").unwrap();
     insta::assert_snapshot!(below, @"
      number   start                  end                    status      reason
-    ─────────────────────────────────────────────────────────────────────────────
+    ──────────────────────────────────────────────────────────────────────────────
      7        2026-12-23T17:00:00Z   2026-12-27T00:00:00Z   scheduled   Christmas
     ");
     ramping["rollout"]["paused"] = json!("asked for");

@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TABLES = ("control", "evidence")
 # What changes items or tables; reads are what is left.
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
+# What only a controller, or whoever asks for its evidence, calls: no process for decisions alone does.
+OF_THE_CONTROLLER = {"analytics.rs", "lease.rs"}
 # What nobody may do to the control table, whatever else they are allowed.
 NEVER_ON_CONTROL = {"BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem"}
 
@@ -48,10 +50,10 @@ def needed(calls):
 
     everything = {table: union(table, lambda file: file != "table.rs") | {"DescribeTable"} for table in TABLES}
     return {
-        # The controller, and with it the lease, is left out, and what would write to the control table is refused inside.
+        # The controller is left out, and what would write to the control table is refused inside.
         "serve --decisions-only": {
             "control": everything["control"] - WRITES,
-            "evidence": union("evidence", lambda file: file not in ("table.rs", "lease.rs")) | {"DescribeTable"},
+            "evidence": union("evidence", lambda file: file not in {"table.rs", *OF_THE_CONTROLLER}) | {"DescribeTable"},
         },
         "serve": everything,
         "table create": {table: union(table, lambda file: file == "table.rs") for table in TABLES},

@@ -25,11 +25,13 @@ pub enum StoreError {
 }
 
 /// Codes that say "not now" although they arrive as an answer.
-const TRANSIENT: [&str; 8] = [
+const TRANSIENT: [&str; 9] = [
     "InternalServerError",
     "InternalFailure",
     "LimitExceededException",
     "ProvisionedThroughputExceededException",
+    // Of tables that are replicated to other Regions, strongly consistent: another Region writes the same item.
+    "ReplicatedWriteConflictException",
     "RequestLimitExceeded",
     "ServiceUnavailable",
     "ThrottlingException",

@@ -445,7 +445,7 @@ async fn process_caught_up(
 async fn records_of_unknown_aggregates_are_passed_over(world: &mut World) {
     let process = world.process().await;
     two_environments(&process).await;
-    for (aggregate, state) in [("settings", "{}"), ("webhook/1", "not even JSON")] {
+    for (aggregate, state) in [("gadget", "{}"), ("webhook/1", "not even JSON")] {
         forge(world, &process, OTHER, |draft| {
             draft.aggregate = aggregate.parse().unwrap();
             (draft.revision, draft.previous) = (Revision(1), Sequence(0));
@@ -456,7 +456,7 @@ async fn records_of_unknown_aggregates_are_passed_over(world: &mut World) {
         process.cutover(OTHER).await;
     }
     // A binary that does not know them finishes their rows all the same.
-    assert!(world.tables.item("settings", "settings").await.is_some());
+    assert!(world.tables.item("gadget", "gadget").await.is_some());
     assert!(world.tables.item("webhook", "1").await.is_some());
     let fresh = world.process().await;
     assert_eq!(fresh.tracked(OTHER), process.tracked(OTHER));

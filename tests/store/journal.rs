@@ -344,11 +344,11 @@ async fn a_deleted_aggregate_keeps_a_row_that_says_so(world: &mut World) {
 async fn the_row_of_an_aggregate_unknown_here_is_kept_apart(world: &mut World) {
     let mut chronicle = Chronicle::new(&world.store);
     chronicle.write("environment/A", b"1").await;
-    chronicle.write("settings", b"2").await;
+    chronicle.write("gadget", b"2").await;
     chronicle.write("webhook/17", b"3").await;
     let [row] = rows(world).await;
     assert_eq!(row.aggregate, "environment/A".parse().unwrap());
-    assert!(world.tables.item("settings", "settings").await.is_some());
+    assert!(world.tables.item("gadget", "gadget").await.is_some());
     assert!(world.tables.item("webhook", "17").await.is_some());
     world.assert_sound().await;
 }

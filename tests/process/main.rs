@@ -1,6 +1,7 @@
 //! The real binary, as processes: what a newcomer sees first, what survives a crash, and what several of them agree on.
 
 mod access;
+mod analytics;
 mod audit;
 mod canary;
 #[path = "../support/certificates.rs"]
@@ -17,6 +18,9 @@ mod exposures;
 #[path = "../support/fault_proxy.rs"]
 #[expect(dead_code, reason = "every test binary uses its own share")]
 mod fault_proxy;
+#[path = "../support/genesys/mod.rs"]
+#[expect(dead_code, reason = "every test binary uses its own share")]
+mod genesys;
 mod held;
 #[path = "../support/issuer.rs"]
 #[expect(dead_code, reason = "every test binary uses its own share")]

@@ -57,7 +57,7 @@ pub(crate) enum Counting {
     OneOf(usize),
     /// It learns of calls so much later.
     Late(SignedDuration),
-    /// With every answer it knows of one call less.
+    /// With every answer it knows of one call less in each interval, and of so many less from the start.
     Shrinking(usize),
     /// It does not tell how calls left the flow.
     Unsplit,
@@ -218,7 +218,16 @@ impl Question {
             Counting::Nothing => Vec::new(),
             Counting::Without(flow) => asked.filter(|call| call.flow != *flow).collect(),
             Counting::OneOf(calls) => asked.step_by(*calls).collect(),
-            Counting::Shrinking(missing) => asked.skip(*missing).collect(),
+            Counting::Shrinking(missing) => {
+                let mut met = BTreeMap::<_, usize>::new();
+                let is_left = |call: &&Ended| {
+                    let since = call.at.duration_since(self.from).as_millis();
+                    let met = met.entry(since / self.granularity.as_millis()).or_default();
+                    *met += 1;
+                    *met > *missing
+                };
+                asked.filter(is_left).collect()
+            }
             _ => asked.collect(),
         }
     }

@@ -28,7 +28,7 @@ fn plan(minimum_calls: u32) -> Value {
 /// Between two calls of an environment.
 const PAUSE: Duration = Duration::from_millis(50);
 /// A minute and another, intervals, and all that a busy machine needs beside them.
-const LONG: Duration = Duration::from_secs(280);
+const LONG: Duration = Duration::from_secs(600);
 
 /// A service that asks `genesys`.
 async fn service_at(genesys: &Genesys, cluster: &Cluster) -> Service {

@@ -133,6 +133,7 @@ async fn end_of(minimum_calls: u32, hang_up_of_ten: (u64, u64)) -> Value {
 }
 
 #[tokio::test]
+#[ignore = "minutes of real time, and a drawn split that may be uneven by chance: `.ci/proof` runs it"]
 async fn a_healthy_green_is_promoted_by_what_analytics_counts() {
     let evidence = end_of(60, (1, 1)).await;
     assert_eq!(evidence["status"], "finished", "{evidence:#}");
@@ -142,6 +143,7 @@ async fn a_healthy_green_is_promoted_by_what_analytics_counts() {
 }
 
 #[tokio::test]
+#[ignore = "minutes of real time, and a drawn split that may be uneven by chance: `.ci/proof` runs it"]
 async fn doubled_abandons_that_analytics_counts_are_stopped() {
     let evidence = end_of(100_000, (3, 7)).await;
     let status = evidence["status"].as_str();
@@ -152,6 +154,7 @@ async fn doubled_abandons_that_analytics_counts_are_stopped() {
 }
 
 #[tokio::test]
+#[ignore = "minutes of real time, and a drawn split that may be uneven by chance: `.ci/proof` runs it"]
 async fn analytics_that_cannot_be_relied_on_holds_and_says_why() {
     let cluster = Cluster::start().await;
     let mut genesys = Genesys::start().await;

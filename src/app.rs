@@ -1,6 +1,7 @@
 //! The composition root: settings in, a running service out. The only place that picks the concrete clock, store, listeners
 //! and tasks.
 
+mod analytics;
 mod doors;
 mod first_admin;
 mod first_load;
@@ -116,7 +117,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         args.drain_time(),
     ));
     if args.controller == Switch::On && !args.decisions_only {
-        let access = args.analytics.access(&args.flow_ends, Arc::clone(&clock))?;
+        let access = analytics::access(&args.analytics, &args.flow_ends, Arc::clone(&clock))?;
         let controller = Controller::new(
             Arc::clone(&replica),
             Arc::clone(&control),

@@ -1,16 +1,11 @@
 //! Settings of Genesys Cloud's analytics as a source of evidence.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use clap::Args;
 
-use super::FlowEndArgs;
-use crate::clock::Clock;
-use crate::evidence::analytics::{Access, Schedule};
-use crate::genesys::client::{Client, Settings};
+use crate::evidence::analytics::Schedule;
 use crate::genesys::place::{BaseUrl, Place};
 
 /// Where the help lists these.
@@ -108,7 +103,8 @@ pub struct AnalyticsArgs {
 
 impl AnalyticsArgs {
     /// Where the organisation is; `None` if these settings name none.
-    fn place(&self) -> Option<Place> {
+    #[must_use]
+    pub fn place(&self) -> Option<Place> {
         let region = self.genesys_region.clone();
         let (login, api) = (self.genesys_login_url.clone(), self.genesys_api_url.clone());
         Some(Place {
@@ -117,39 +113,14 @@ impl AnalyticsArgs {
         })
     }
 
-    /// Somebody to ask, ends of flows meaning what `flow_ends` says; `None` if these settings name no client.
-    ///
-    /// # Errors
-    /// They name a client and no place, or there is no TLS to be had.
-    pub fn access(
-        &self,
-        flow_ends: &FlowEndArgs,
-        clock: Arc<dyn Clock>,
-    ) -> anyhow::Result<Option<Access>> {
-        let (Some(client_id), Some(file)) =
-            (&self.genesys_client_id, &self.genesys_client_secret_file)
-        else {
-            return Ok(None);
-        };
-        let place = self.place().context(
-            "--genesys-client-id needs a place: --genesys-region, or --genesys-login-url and --genesys-api-url",
-        )?;
-        let settings = Settings {
-            place,
-            client_id: client_id.clone(),
-            client_secret_file: file.clone(),
-            requests_per_minute: self.genesys_requests_per_minute,
-        };
-        let client = Client::new(settings, clock).context("cannot ask Genesys Cloud")?;
+    /// When intervals are asked for.
+    #[must_use]
+    pub fn schedule(&self) -> Schedule {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
-        Ok(Some(Access {
-            client: Arc::new(client),
-            schedule: Schedule {
-                interval: seconds(self.analytics_interval_seconds),
-                lag: seconds(self.analytics_lag_seconds),
-                pause: seconds(self.analytics_pause_seconds),
-            },
-            ends: flow_ends.flow_ends(),
-        }))
+        Schedule {
+            interval: seconds(self.analytics_interval_seconds),
+            lag: seconds(self.analytics_lag_seconds),
+            pause: seconds(self.analytics_pause_seconds),
+        }
     }
 }

@@ -7,7 +7,8 @@ use crate::genesys::flow_end::FlowEnds;
 /// Where the help lists these.
 const HEADING: &str = "Outcomes";
 
-/// What the ends of flows mean that Genesys Cloud reports through Amazon EventBridge, or counts in its analytics. Names are compared without regard to case.
+/// What the ends of flows mean that Genesys Cloud reports through Amazon EventBridge, or counts in its analytics. Names are
+/// compared without regard to case.
 #[derive(Debug, Clone, Args)]
 pub struct FlowEndArgs {
     /// Exit reasons of callers who hung up, with commas: the metric `abandon`.

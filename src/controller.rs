@@ -246,9 +246,7 @@ impl Controller {
             .attend(name, served, case.judge(), store, &*self.clock)
             .await;
         let trouble = attended.map_err(failed)?;
-        let now = self.clock.now();
-        let of_deployment = self.replica.look(|follower| follower.frozen(now)).flatten();
-        let frozen = served.environment.frozen(of_deployment.as_ref(), now);
+        let frozen = self.replica.frozen(served, self.clock.now());
         let Some(chosen) = case.choose(rollout, trouble, frozen, &*self.clock) else {
             return Ok(false);
         };

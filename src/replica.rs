@@ -32,6 +32,7 @@ pub use contact::{CatchUpError, JournalFault};
 pub use snapshot::{Served, Snapshot, Source};
 
 use crate::clock::Clock;
+use crate::domain::freeze::Frozen;
 use crate::domain::ids::Sequence;
 use crate::store::record::{Entry, Position, Record};
 use crate::store::row::RowUpdate;
@@ -113,6 +114,12 @@ impl Replica {
     /// Looks at what is known of all aggregates, for a moment; `None` before the first load.
     pub fn look<T>(&self, look: impl FnOnce(&Follower) -> T) -> Option<T> {
         locked(&self.follower).as_ref().map(look)
+    }
+
+    /// The freeze window that holds for an environment at `now`, its own or the deployment's.
+    pub fn frozen(&self, served: &Served, now: Timestamp) -> Option<Frozen> {
+        let of_deployment = self.look(|follower| follower.frozen(now)).flatten();
+        served.environment.frozen(of_deployment.as_ref(), now)
     }
 
     /// Reads the journal to its end and serves what it says: afterwards the snapshot holds every change that was

@@ -267,10 +267,7 @@ fn served(listener: &Listener, name: &EnvironmentName) -> Result<Arc<Served>, Pr
 /// The freeze window in force, if a rollout is under way.
 fn frozen(listener: &Listener, served: &Served, now: Timestamp) -> Option<Frozen> {
     served.environment.rollout_under_way()?;
-    let of_deployment = listener.replica.look(|follower| follower.frozen(now));
-    served
-        .environment
-        .frozen(of_deployment.flatten().as_ref(), now)
+    listener.replica.frozen(served, now)
 }
 
 fn rollout_of(served: &Served) -> Result<&Rollout, Problem> {

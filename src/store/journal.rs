@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use rand::RngExt;
 use tokio::time::Instant;
@@ -165,16 +167,18 @@ impl Store {
     /// # Errors
     /// The store does not answer or refuses.
     pub async fn entry(&self, sequence: Sequence) -> Result<Option<Entry>, StoreError> {
-        let answer = self
-            .client
+        let answer = self.ask_for(&self.client, sequence).send().await;
+        let answer = answer.map_err(|error| StoreError::from_sdk("GetItem", error))?;
+        Ok(answer.item().and_then(Entry::from_item))
+    }
+
+    /// The question what stands at `sequence`.
+    pub(super) fn ask_for(&self, client: &Client, sequence: Sequence) -> GetItemFluentBuilder {
+        client
             .get_item()
             .table_name(&self.control_table)
             .consistent_read(true)
             .set_key(Some(key(JOURNAL, &sort_key(sequence))))
-            .send()
-            .await
-            .map_err(|error| StoreError::from_sdk("GetItem", error))?;
-        Ok(answer.item().and_then(Entry::from_item))
     }
 
     /// Entries from `first` on, in order: all of them, or at least `at_most` if there are more.

@@ -295,8 +295,8 @@ impl Store {
         Ok(answer.item)
     }
 
-    /// Every row this binary knows what to do with: the environments', that of access and that of the settings. Those that do not prove what they say
-    /// take one more read, of all their records at once.
+    /// Every row this binary knows what to do with: the environments', that of access and that of the settings. Those that do
+    /// not prove what they say take one more read, of all their records at once.
     ///
     /// # Errors
     /// The store does not answer or refuses.

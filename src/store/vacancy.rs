@@ -25,8 +25,6 @@ use tokio::time::Instant;
 
 use super::connection::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Store};
 use super::error::StoreError;
-use super::item::key;
-use super::record::{JOURNAL, sort_key};
 use crate::domain::ids::Sequence;
 use crate::telemetry::StoreOperation;
 
@@ -94,11 +92,7 @@ impl Store {
             self.last_question.keep(None);
         }
         let answer = self
-            .once
-            .get_item()
-            .table_name(&self.control_table)
-            .consistent_read(true)
-            .set_key(Some(key(JOURNAL, &sort_key(sequence))))
+            .ask_for(&self.once, sequence)
             .customize()
             .interceptor(KeepQuestion {
                 sequence,

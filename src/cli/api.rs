@@ -3,6 +3,9 @@
 //! Lenient on purpose: a member that this binary does not know is passed over, and a closed set of the server is a text
 //! here, so a newer server can be asked with an older binary. `--output json` does not come by here at all.
 
+mod explanation;
+mod rollout;
+
 use std::fmt;
 
 use serde::Deserialize;
@@ -10,6 +13,9 @@ use serde_json::{Map, Number, Value};
 
 use crate::domain::slot::{BySlot, Slot};
 use crate::store::verify;
+
+pub(super) use explanation::*;
+pub(super) use rollout::*;
 
 /// An environment.
 #[derive(Debug, Deserialize)]
@@ -354,183 +360,6 @@ impl From<&verify::Verification> for Verification {
 pub(super) struct Finding {
     pub(super) sequence: u64,
     pub(super) problem: String,
-}
-
-/// Why a call goes where it goes.
-#[derive(Debug, Deserialize)]
-pub(super) struct Explanation {
-    pub(super) environment: String,
-    pub(super) revision: u64,
-    pub(super) at: String,
-    pub(super) decision: ExplainedDecision,
-    #[serde(rename = "override")]
-    pub(super) overrides: OverrideRule,
-    pub(super) affinity: AffinityRule,
-    pub(super) weighted: WeightedRule,
-    pub(super) active: ActiveRule,
-    pub(super) fault: Option<String>,
-    #[serde(default)]
-    pub(super) stale: bool,
-    #[serde(default)]
-    pub(super) age_ms: Option<u64>,
-}
-
-/// The decision that is explained.
-#[derive(Debug, Deserialize)]
-pub(super) struct ExplainedDecision {
-    pub(super) slot: String,
-    pub(super) reason: String,
-    pub(super) flow: Flow,
-    pub(super) flow_version: Option<String>,
-}
-
-/// What the overrides come to.
-#[derive(Debug, Deserialize)]
-pub(super) struct OverrideRule {
-    pub(super) slot: Option<String>,
-    pub(super) ani: String,
-    pub(super) dnis: String,
-    pub(super) overrides: Vec<TriedOverride>,
-}
-
-/// An override, and what it comes to.
-#[derive(Debug, Deserialize)]
-pub(super) struct TriedOverride {
-    pub(super) calls: Calls,
-    pub(super) to: String,
-    pub(super) owner: String,
-    pub(super) expires_at: String,
-    pub(super) outcome: String,
-}
-
-/// What the version that a call was in comes to.
-#[derive(Debug, Deserialize)]
-pub(super) struct AffinityRule {
-    pub(super) slot: Option<String>,
-    pub(super) outcome: String,
-}
-
-/// What the weight comes to.
-#[derive(Debug, Deserialize)]
-pub(super) struct WeightedRule {
-    pub(super) applies: bool,
-    pub(super) slot: String,
-    pub(super) bucket: u16,
-    pub(super) drawn: bool,
-    pub(super) weight: Number,
-}
-
-/// What is left when no other rule applies.
-#[derive(Debug, Deserialize)]
-pub(super) struct ActiveRule {
-    pub(super) applies: bool,
-    pub(super) slot: String,
-}
-
-/// Where a rollout stands.
-#[derive(Debug, Deserialize)]
-pub(super) struct Rollout {
-    pub(super) environment: String,
-    pub(super) candidate: Slot,
-    pub(super) flow_version: Option<String>,
-    pub(super) status: String,
-    pub(super) cause: Option<String>,
-    /// From 1.
-    pub(super) step: Option<usize>,
-    pub(super) steps: usize,
-    /// Percent of new calls.
-    pub(super) weight: Number,
-    pub(super) promotion: Option<String>,
-    plan: PlannedSteps,
-    #[serde(default)]
-    pub(super) stale: bool,
-}
-
-#[derive(Debug, Deserialize)]
-struct PlannedSteps {
-    #[serde(default)]
-    steps: Vec<PlannedStep>,
-}
-
-#[derive(Debug, Deserialize)]
-struct PlannedStep {
-    #[serde(default)]
-    gate: Option<String>,
-}
-
-impl Rollout {
-    /// Whether it has ended.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.status.as_str(), "finished" | "aborted")
-    }
-
-    /// Whether it is in a step that a person has to agree to leave, and nobody has.
-    pub(super) fn is_behind_a_gate(&self) -> bool {
-        let step = self.step.and_then(|step| self.plan.steps.get(step - 1));
-        let is_manual = step.is_some_and(|step| step.gate.as_deref() == Some("manual"));
-        is_manual && self.promotion.is_none() && self.status == "running"
-    }
-}
-
-/// A rollout and the evidence about it.
-#[derive(Debug, Deserialize)]
-pub(super) struct RolloutEvidence {
-    #[serde(flatten)]
-    pub(super) rollout: Rollout,
-    pub(super) summary: String,
-    pub(super) verdict: Verdict,
-    pub(super) waits: Vec<String>,
-    #[serde(default)]
-    pub(super) needs_a_person: bool,
-    pub(super) judged_until: String,
-    pub(super) observation: Observation,
-}
-
-/// What the evidence amounts to.
-#[derive(Debug, Deserialize)]
-pub(super) struct Verdict {
-    pub(super) metrics: Vec<MetricFinding>,
-    pub(super) fast_lane: Option<EvidenceFinding>,
-    pub(super) decisions: EvidenceFinding,
-    pub(super) reports: EvidenceFinding,
-}
-
-/// What is known about one metric.
-#[derive(Debug, Deserialize)]
-pub(super) struct MetricFinding {
-    pub(super) metric: String,
-    pub(super) harm: EvidenceFinding,
-    pub(super) seen: Versions,
-}
-
-/// Evidence and its lines; a number that JSON has not is missing.
-#[derive(Debug, Deserialize)]
-pub(super) struct EvidenceFinding {
-    pub(super) e: Option<f64>,
-    pub(super) pause_line: Option<f64>,
-    pub(super) abort_line: Option<f64>,
-}
-
-/// The calls of both versions.
-#[derive(Debug, Deserialize)]
-pub(super) struct Versions {
-    pub(super) active: Observed,
-    pub(super) candidate: Observed,
-}
-
-/// The calls of a version.
-#[derive(Debug, Deserialize)]
-pub(super) struct Observed {
-    pub(super) calls: u64,
-    pub(super) bad: u64,
-}
-
-/// How calls ended lately, per metric.
-#[derive(Debug, Deserialize)]
-pub(super) struct Observation {
-    pub(super) minutes: u64,
-    pub(super) label: String,
-    pub(super) calls: std::collections::BTreeMap<String, Versions>,
 }
 
 /// Which flow takes a call. The casing is that of the data action.

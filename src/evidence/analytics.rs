@@ -99,9 +99,8 @@ impl Analytics {
         self.files.retain(|name, _| is_kept(name));
     }
 
-    /// Does what there is to do about the rollout under way: takes an answer, stores what counts and what is wrong, asks the next question.
-    ///
-    /// Returns what is wrong, if anything is.
+    /// Does what there is to do about the rollout under way: takes an answer, stores what counts and what is wrong, asks the
+    /// next question. Returns what is wrong, if anything is.
     ///
     /// # Errors
     /// The store does not answer or refuses. What was to be stored is the next time.

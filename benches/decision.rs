@@ -39,6 +39,7 @@ fn environment(percent: &str) -> Environment {
         variables: Some(interface()),
     };
     let release = |n: usize| Register {
+        published_version: None,
         slot: None,
         flow_version: format!("2026-11-23.{n}").parse().unwrap(),
         interface: InterfaceNumber(1),

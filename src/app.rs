@@ -30,6 +30,7 @@ use crate::evidence::analytics::Analytics;
 use crate::evidence::{self, Writer};
 use crate::http::Listener;
 use crate::http::listener::tls::Certificates;
+use crate::http::preflight::Preflight;
 use crate::reload;
 use crate::replica::last_good::{self, Files};
 use crate::replica::{Replica, tasks, validation};
@@ -116,8 +117,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics.clone(),
         args.drain_time(),
     ));
+    let genesys = match args.decisions_only {
+        true => None,
+        false => analytics::client(&args.analytics, Arc::clone(&clock))?,
+    };
     if args.controller == Switch::On && !args.decisions_only {
-        let access = analytics::access(&args.analytics, &args.flow_ends, Arc::clone(&clock))?;
+        let access = analytics::access(genesys.clone(), &args.analytics, &args.flow_ends);
         let controller = Controller::new(
             Arc::clone(&replica),
             Arc::clone(&control),
@@ -138,6 +143,11 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         exposures,
         reports,
         flow_ends: args.flow_ends.flow_ends(),
+        preflight: Preflight {
+            policy: args.preflight.genesys_preflight,
+            client: genesys,
+            budget: args.preflight.budget(),
+        },
         authenticator: authenticator.with_keyring(keyring),
         clock,
         metrics,

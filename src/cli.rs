@@ -30,6 +30,7 @@ mod json;
 mod moment;
 mod output;
 mod overrides;
+mod preflight;
 mod receipt;
 mod repair;
 mod rollback;
@@ -110,6 +111,8 @@ enum Verb {
     /// Rollouts: planned ramps with a judge.
     #[command(subcommand)]
     Rollout(rollout::Rollout),
+    /// Ask Genesys Cloud whether the candidate's flow is fit to get callers: exit code 0 if it is, 3 if not, 1 if nobody knows.
+    Preflight(preflight::PreflightArgs),
     /// Set the share of new calls that goes to the candidate.
     Weight(weight::SetWeight),
     /// Smoke tests: calls that go to one slot, whatever the weight.
@@ -182,6 +185,7 @@ impl Verb {
             Self::Cutover(cutover) => cutover.run(output).await,
             Self::Rollback(rollback) => rollback.run(output).await,
             Self::Rollout(rollout) => rollout.run(output).await,
+            Self::Preflight(preflight) => preflight.run(output).await,
             Self::Weight(weight) => weight.run(output).await,
             Self::Override(overrides) => overrides.run(output).await,
             Self::Freeze(freeze) => freeze.run(output).await,

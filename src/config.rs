@@ -4,6 +4,7 @@ mod analytics;
 mod genesys;
 mod limits;
 mod overload;
+mod preflight;
 mod tls;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ pub use analytics::AnalyticsArgs;
 pub use genesys::FlowEndArgs;
 pub use limits::LimitArgs;
 pub use overload::OverloadArgs;
+pub use preflight::{Policy, PreflightArgs};
 pub use tls::{AdminTlsArgs, DecisionsTlsArgs};
 
 use crate::store::connection::Endpoint;
@@ -250,6 +252,12 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub analytics: AnalyticsArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub preflight: PreflightArgs,
     /// Snapshot to answer calls from if the process starts with neither a last-good file nor a store; `traffic-cop snapshot
     /// export` makes it.
     #[arg(long, env = "TRAFFIC_COP_DEFAULT_SNAPSHOT", value_name = "FILE")]
@@ -296,6 +304,11 @@ impl ServeArgs {
         anyhow::ensure!(
             !(self.decisions_only && self.store.is_embedded()),
             "--decisions-only is for a store that others write to: name it with --region, --control-table or --endpoint-url"
+        );
+        let is_blind = self.analytics.genesys_client_id.is_none() && !self.decisions_only;
+        anyhow::ensure!(
+            !(is_blind && self.preflight.genesys_preflight == Policy::Refuse),
+            "--genesys-preflight refuse needs access to Genesys Cloud: --genesys-client-id, or nobody could cut over"
         );
         anyhow::ensure!(
             self.validation_budget() <= self.overload.decision_deadline() / 2,

@@ -124,6 +124,28 @@ impl Control {
         self.carry_out(&attempt).await
     }
 
+    /// What `command` would change, if it were carried out now: the state before and after. Changes nothing. `None` if it would
+    /// change nothing, be refused, or repeat a write that was made: [`Self::execute`] says which.
+    pub async fn rehearse<A: Stored>(
+        &self,
+        key: &AggregateKey,
+        command: &A::Command,
+        request: &Request,
+    ) -> Option<(Option<A>, Option<A>)>
+    where
+        Follower: Tracks<A>,
+    {
+        let attempt = Attempt::new(key, Task::Command(command), request);
+        let base = self.base::<A>(key).await.ok()?;
+        if base.remembers(attempt.operation) {
+            return None;
+        }
+        match attempt.decide(&base, self.clock.now(), self.drain_time) {
+            Ok(Decided::Next(next)) => Some((base.tracked.state().cloned(), next.into_state())),
+            Ok(Decided::Nothing(_)) | Err(_) => None,
+        }
+    }
+
     /// Makes an attempt, says what came of it in the log and the metrics, and waits for the receipt.
     async fn carry_out<A: Stored>(&self, attempt: &Attempt<'_, A>) -> Result<Answer<A>, WriteError>
     where

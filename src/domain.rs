@@ -17,6 +17,7 @@ pub mod interface;
 pub mod judge;
 pub mod operation;
 pub mod phone_number;
+pub mod preflight;
 pub mod refusal;
 pub mod repair;
 pub mod rollout;

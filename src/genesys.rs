@@ -5,3 +5,4 @@ pub mod client;
 pub mod flow_aggregates;
 pub mod flow_end;
 pub mod place;
+pub mod preflight;

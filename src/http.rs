@@ -13,6 +13,7 @@ pub mod listener;
 mod oauth;
 pub mod openapi;
 pub mod overload;
+pub mod preflight;
 pub mod problem;
 
 use std::any::Any;
@@ -42,6 +43,7 @@ use crate::replica::Replica;
 use crate::telemetry::Metrics;
 pub use limits::RequestLimits;
 use overload::Load;
+use preflight::Preflight;
 use problem::{Kind, Problem};
 
 /// On every answer, errors included: nobody between us and a caller may keep it.
@@ -60,6 +62,8 @@ pub struct Listener {
     pub reports: Reports,
     /// What the ends of flows mean that Genesys Cloud tells of.
     pub flow_ends: FlowEnds,
+    /// Who looks at a flow before callers are sent there.
+    pub preflight: Preflight,
     /// Who may do what.
     pub authenticator: Authenticator,
     /// Time.

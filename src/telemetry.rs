@@ -74,6 +74,8 @@ pub struct Metrics {
     pub controller_ticks: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_analytics_questions_total`: questions to the platform's analytics, by what they came to.
     pub analytics_questions: Family<OutcomeLabels, Counter>,
+    /// `traffic_cop_preflights_total`: looks at flows before callers are sent there, by what they came to.
+    pub preflights: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
@@ -307,6 +309,11 @@ impl Metrics {
             "analytics_questions",
             "Questions to the platform's analytics, and what they came to",
             self.analytics_questions.clone(),
+        );
+        registry.register(
+            "preflights",
+            "Looks at flows before callers are sent there, and what they came to",
+            self.preflights.clone(),
         );
         registry.register(
             "event_streams",

@@ -1,4 +1,4 @@
-//! Who asks Genesys Cloud's analytics.
+//! Who asks Genesys Cloud, and its analytics.
 
 use std::sync::Arc;
 
@@ -9,15 +9,14 @@ use crate::config::{AnalyticsArgs, FlowEndArgs};
 use crate::evidence::analytics::Access;
 use crate::genesys::client::{Client, Settings};
 
-/// Somebody to ask, ends of flows meaning what `flow_ends` says; `None` if the settings name no client.
+/// The one client of this process, with the one budget of requests; `None` if the settings name none.
 ///
 /// # Errors
 /// They name a client and no place, or there is no TLS to be had.
-pub(super) fn access(
+pub(super) fn client(
     args: &AnalyticsArgs,
-    flow_ends: &FlowEndArgs,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<Option<Access>> {
+) -> anyhow::Result<Option<Arc<Client>>> {
     let (Some(client_id), Some(file)) = (&args.genesys_client_id, &args.genesys_client_secret_file)
     else {
         return Ok(None);
@@ -32,9 +31,18 @@ pub(super) fn access(
         requests_per_minute: args.genesys_requests_per_minute,
     };
     let client = Client::new(settings, clock).context("cannot ask Genesys Cloud")?;
-    Ok(Some(Access {
-        client: Arc::new(client),
+    Ok(Some(Arc::new(client)))
+}
+
+/// Somebody to ask the analytics, if there is a client, ends of flows meaning what `flow_ends` says.
+pub(super) fn access(
+    client: Option<Arc<Client>>,
+    args: &AnalyticsArgs,
+    flow_ends: &FlowEndArgs,
+) -> Option<Access> {
+    Some(Access {
+        client: client?,
         schedule: args.schedule(),
         ends: flow_ends.flow_ends(),
-    }))
+    })
 }

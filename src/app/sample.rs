@@ -42,6 +42,7 @@ pub(super) async fn create_in_empty_store(
         variables: None,
     };
     let register = Register {
+        published_version: None,
         slot: None,
         flow_version: "2.0".parse()?,
         interface: InterfaceNumber::NONE,

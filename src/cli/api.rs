@@ -63,6 +63,8 @@ pub(super) struct Flow {
 #[derive(Debug, Deserialize)]
 pub(super) struct FlowVersion {
     pub(super) label: String,
+    /// What Genesys Cloud calls the version that was published.
+    pub(super) published_version: Option<String>,
     pub(super) interface: u32,
     pub(super) registered_at: String,
     #[serde(default)]
@@ -189,6 +191,33 @@ pub(super) struct Written {
     pub(super) revision: u64,
     pub(super) state: Option<Environment>,
     pub(super) notice: Option<String>,
+    pub(super) preflight: Option<Preflight>,
+}
+
+/// What a look at a flow came to.
+#[derive(Debug, Deserialize)]
+pub(super) struct Preflight {
+    pub(super) outcome: String,
+    pub(super) because: Option<String>,
+    pub(super) flow: Flow,
+    #[serde(default)]
+    pub(super) findings: Vec<FlowFinding>,
+}
+
+/// Something that was found out about a flow.
+#[derive(Debug, Deserialize)]
+pub(super) struct FlowFinding {
+    pub(super) problem: bool,
+    pub(super) detail: String,
+}
+
+/// A look at the flow of a candidate.
+#[derive(Debug, Deserialize)]
+pub(super) struct CandidatePreflight {
+    pub(super) environment: String,
+    pub(super) policy: String,
+    #[serde(flatten)]
+    pub(super) preflight: Preflight,
 }
 
 /// Which replicas decide by a change.

@@ -12,6 +12,7 @@ use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::glance;
 use super::output::Output;
+use super::preflight::{self, SkipPreflight};
 use super::receipt;
 use super::write::{Write, WriteArgs};
 use crate::domain::ids::{EnvironmentName, Reason, Revision};
@@ -27,6 +28,8 @@ pub(super) struct Target {
     write: WriteArgs,
     #[command(flatten)]
     admin: AdminArgs,
+    #[arg(skip)]
+    skips_preflight: bool,
 }
 
 impl Target {
@@ -54,6 +57,9 @@ impl Target {
         } else {
             Some(body(&command, &self.write.reason))
         };
+        if self.skips_preflight {
+            url.query_pairs_mut().append_pair("preflight", "skip");
+        }
         let key = self.write.key();
         let write = Write {
             method,
@@ -92,8 +98,15 @@ impl Change {
             environment,
             write,
             admin,
+            skips_preflight: false,
         };
         Self { target, if_match }
+    }
+
+    /// With or without a look at the flow first.
+    pub(super) fn with(mut self, skip: SkipPreflight) -> Self {
+        self.target.skips_preflight = skip.skip_preflight;
+        self
     }
 
     /// Carries out the command and prints what came of it.
@@ -191,6 +204,7 @@ pub(super) fn describe(environment: &EnvironmentName, written: &Written) -> Stri
             .iter()
             .map(|notice| format!("note: {notice}")),
     );
+    lines.extend(written.preflight.iter().map(preflight::describe));
     lines.extend(
         written
             .state

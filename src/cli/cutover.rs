@@ -6,6 +6,7 @@ use super::change::Change;
 use super::failure::Failure;
 use super::interface::ForceIncompatible;
 use super::output::Output;
+use super::preflight::SkipPreflight;
 use crate::domain::command;
 use crate::domain::slot::Slot;
 
@@ -19,6 +20,8 @@ pub(super) struct Cutover {
     to: Option<Slot>,
     #[command(flatten)]
     force: ForceIncompatible,
+    #[command(flatten)]
+    skip: SkipPreflight,
 }
 
 impl Cutover {
@@ -27,6 +30,7 @@ impl Cutover {
             to: self.to,
             force_incompatible: self.force.force_incompatible,
         };
-        self.change.execute(cutover.into(), output).await
+        let change = self.change.with(self.skip);
+        change.execute(cutover.into(), output).await
     }
 }

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::interface::ForceIncompatible;
 use super::output::Output;
 use crate::domain::command;
-use crate::domain::ids::{InterfaceNumber, VersionLabel};
+use crate::domain::ids::{InterfaceNumber, PublishedVersion, VersionLabel};
 use crate::domain::slot::Slot;
 
 #[derive(Debug, Subcommand)]
@@ -24,6 +24,9 @@ pub(super) struct Register {
     /// Label of the version, which no version of this environment has or recently had.
     #[arg(long, value_name = "LABEL")]
     flow_version: VersionLabel,
+    /// What Genesys Cloud calls the version that was published, such as 45.0, for a preflight to compare.
+    #[arg(long, value_name = "VERSION")]
+    published_version: Option<PublishedVersion>,
     /// The slot, blue or green; the candidate if left out.
     #[arg(long, value_name = "SLOT")]
     slot: Option<Slot>,
@@ -40,6 +43,7 @@ impl Flow {
         let register = command::Register {
             slot: args.slot,
             flow_version: args.flow_version,
+            published_version: args.published_version,
             interface: InterfaceNumber(args.interface),
             force_incompatible: args.force.force_incompatible,
         };

@@ -225,7 +225,10 @@ fn interface(slot: &SlotState) -> String {
 fn registered(slot: &SlotState) -> String {
     slot.flow_version
         .as_ref()
-        .map_or_else(dash, |version| version.registered_at.clone())
+        .map_or_else(dash, |version| match &version.published_version {
+            Some(published) => format!("{}, as {published}", version.registered_at),
+            None => version.registered_at.clone(),
+        })
 }
 
 fn dash() -> String {

@@ -13,6 +13,7 @@ use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::interface::ForceIncompatible;
 use super::output::Output;
+use super::preflight::SkipPreflight;
 use crate::domain::ids::EnvironmentName;
 use crate::domain::rollout::Promotion;
 use crate::domain::rollout::command::{
@@ -53,6 +54,8 @@ pub(super) struct Start {
     plan: String,
     #[command(flatten)]
     force: ForceIncompatible,
+    #[command(flatten)]
+    skip: SkipPreflight,
 }
 
 /// The rollout to look at.
@@ -93,7 +96,8 @@ impl Rollout {
                     plan: plan_file::load(&args.plan)?,
                     force_incompatible: args.force.force_incompatible,
                 };
-                args.change.execute(start.into(), output).await
+                let change = args.change.with(args.skip);
+                change.execute(start.into(), output).await
             }
             Self::Status(look) => look.status(output).await,
             Self::Evidence(look) => look.evidence(output).await,

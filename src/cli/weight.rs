@@ -6,6 +6,7 @@ use super::change::Change;
 use super::failure::Failure;
 use super::interface::ForceIncompatible;
 use super::output::Output;
+use super::preflight::SkipPreflight;
 use crate::domain::command;
 use crate::domain::weight::Weight;
 
@@ -19,6 +20,8 @@ pub(super) struct SetWeight {
     weight: Weight,
     #[command(flatten)]
     force: ForceIncompatible,
+    #[command(flatten)]
+    skip: SkipPreflight,
 }
 
 impl SetWeight {
@@ -27,6 +30,7 @@ impl SetWeight {
             weight: self.weight,
             force_incompatible: self.force.force_incompatible,
         };
-        self.change.execute(weight.into(), output).await
+        let change = self.change.with(self.skip);
+        change.execute(weight.into(), output).await
     }
 }

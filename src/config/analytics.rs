@@ -41,7 +41,7 @@ pub struct AnalyticsArgs {
         help_heading = HEADING
     )]
     pub genesys_api_url: Option<BaseUrl>,
-    /// Id of an OAuth client for client credentials, with the permission analytics:flowAggregate:view.
+    /// Id of an OAuth client for client credentials, with the permissions analytics:flowAggregate:view and architect:flow:view.
     #[arg(
         long,
         env = "TRAFFIC_COP_GENESYS_CLIENT_ID",

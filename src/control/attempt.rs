@@ -272,7 +272,19 @@ impl<'a, A: Stored> Attempt<'a, A> {
     }
 }
 
+impl<A: Aggregate> Next<'_, A> {
+    pub(super) fn into_state(self) -> Option<A> {
+        self.state
+    }
+}
+
 impl<A: Stored> Base<A> {
+    /// Whether the write `operation` was made.
+    pub(super) fn remembers(&self, operation: Digest128) -> bool {
+        let document = self.document();
+        document.is_some_and(|document| document.operations.find(operation).is_some())
+    }
+
     /// The last state that could be read, as it was written.
     fn document(&self) -> Option<&Document<A>> {
         Some(&self.tracked.good.as_ref()?.document)

@@ -12,7 +12,9 @@ use utoipa::ToSchema;
 pub use assignments::Assignments;
 
 use super::Action;
-use super::ids::{FlowId, FlowName, FreezeNumber, InterfaceNumber, Owner, Reason, VersionLabel};
+use super::ids::{
+    FlowId, FlowName, FreezeNumber, InterfaceNumber, Owner, PublishedVersion, Reason, VersionLabel,
+};
 use super::interface::Interface;
 use super::rollout::Move;
 use super::rollout::command::{
@@ -185,6 +187,10 @@ pub struct Register {
     pub slot: Option<Slot>,
     /// A label that no version of this environment has or recently had.
     pub flow_version: VersionLabel,
+    /// What Genesys Cloud calls the version of the flow that was published, such as 45.0: the id or the name of the flow's
+    /// published version. A preflight compares it with what is published then; nothing else depends on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_version: Option<PublishedVersion>,
     /// The version's interface; 0, none, if left out.
     #[serde(default)]
     pub interface: InterfaceNumber,

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 
 use super::command::Flow;
 use super::freeze::Freezes;
-use super::ids::{InterfaceNumber, Owner, VariableName, VersionLabel};
+use super::ids::{InterfaceNumber, Owner, PublishedVersion, VariableName, VersionLabel};
 use super::interface::{Interface, VariableValue};
 use super::rollout::Rollout;
 use super::slot::{BySlot, Slot};
@@ -81,6 +81,8 @@ pub struct SlotState {
 pub struct FlowVersion {
     /// Its label.
     pub label: VersionLabel,
+    /// What Genesys Cloud calls the version of the flow that was published for it, if that was said.
+    pub published: Option<PublishedVersion>,
     /// Its interface.
     pub interface: InterfaceNumber,
     /// When it was registered.

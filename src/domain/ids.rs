@@ -120,6 +120,13 @@ text_type! {
     |text| is_line(text, 64)
 }
 
+text_type! {
+    /// Version of a flow as Genesys Cloud numbers it when it is published: the id or the name of the flow's published version.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,62}[^\s\x00-\x1f\x7f-\x9f])?$", example = "45.0")]
+    PublishedVersion, "published version", "1 to 64 characters on one line, no blank at either end",
+    |text| is_line(text, 64)
+}
+
 /// Names that a variable cannot have, in lower case: the members that every decision's answer has anyway. It may look like a
 /// list that will grow; but then a state that uses the new name would not read any more, so members that are added to answers
 /// start with [`RESERVED_PREFIX`] instead.

@@ -17,8 +17,10 @@ use serde::Deserialize;
 use super::budget::Budget;
 use super::flow_aggregates::{self, InvalidAnswer, Query, Row};
 use super::place::Place;
+use super::preflight::{self, Flow};
 use crate::clock::Clock;
 use crate::config::Secret;
+use crate::domain::ids::FlowId;
 
 /// Most bytes of an answer.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -90,6 +92,12 @@ pub struct Client {
     budget: Mutex<Budget>,
 }
 
+/// A whole answer with status 200.
+struct Answer {
+    headers: HeaderMap,
+    body: Vec<u8>,
+}
+
 #[derive(Deserialize)]
 struct Login {
     access_token: String,
@@ -131,12 +139,27 @@ impl Client {
             .place
             .api
             .at("/api/v2/analytics/flows/aggregates/query");
-        let body = self.ask(self.http.post(url).json(&query.body())).await?;
-        Ok(flow_aggregates::read(&body)?)
+        let answer = self.ask(self.http.post(url).json(&query.body())).await?;
+        self.compare_clocks(&answer.headers)?;
+        Ok(flow_aggregates::read(&answer.body)?)
+    }
+
+    /// The flow `id`; `None` if there is none that this client may see.
+    ///
+    /// # Errors
+    /// Why nothing is known of it.
+    pub async fn flow(&self, id: &FlowId) -> Result<Option<Flow>, AskError> {
+        // The grammar of ids leaves nothing that could lead elsewhere.
+        let url = self.settings.place.api.at(&format!("/api/v2/flows/{id}"));
+        match self.ask(self.http.get(url)).await {
+            Ok(answer) => Ok(Some(preflight::read(id, &answer.body)?)),
+            Err(AskError::Status(StatusCode::NOT_FOUND)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Asks with an access token, and once more with a new one if that is refused.
-    async fn ask(&self, request: RequestBuilder) -> Result<Vec<u8>, AskError> {
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, AskError> {
         let known = self.token();
         let is_known = known.is_some();
         let token = match known {
@@ -180,7 +203,7 @@ impl Client {
             .basic_auth(&self.settings.client_id, Some(secret.trim()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials");
-        let body = self.send(request).await.map_err(|error| match error {
+        let answer = self.send(request).await.map_err(|error| match error {
             AskError::Unauthenticated => AskError::LoginRefused(StatusCode::UNAUTHORIZED),
             AskError::Forbidden => AskError::LoginRefused(StatusCode::FORBIDDEN),
             AskError::Status(StatusCode::BAD_REQUEST) => {
@@ -188,14 +211,15 @@ impl Client {
             }
             other => other,
         })?;
-        let login: Login = serde_json::from_slice(&body).map_err(|_| InvalidAnswer::Unreadable)?;
+        let login: Login =
+            serde_json::from_slice(&answer.body).map_err(|_| InvalidAnswer::Unreadable)?;
         let token = Secret::from(login.access_token);
         *locked(&self.token) = Some(token.clone());
         Ok(token)
     }
 
     /// Sends one request, if the budget has one left.
-    async fn send(&self, request: RequestBuilder) -> Result<Vec<u8>, AskError> {
+    async fn send(&self, request: RequestBuilder) -> Result<Answer, AskError> {
         if !locked(&self.budget).take(self.clock.monotonic()) {
             return Err(AskError::NotNow);
         }
@@ -213,7 +237,7 @@ impl Client {
             StatusCode::FORBIDDEN => return Err(AskError::Forbidden),
             other => return Err(AskError::Status(other)),
         }
-        self.compare_clocks(response.headers())?;
+        let headers = response.headers().clone();
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&error))? {
             if body.len() + chunk.len() > MAX_BYTES {
@@ -221,7 +245,7 @@ impl Client {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok(Answer { headers, body })
     }
 
     /// An answer that has no date, or none that reads, proves nothing against a clock.

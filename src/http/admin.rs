@@ -15,6 +15,7 @@ mod issuers;
 mod journal;
 mod moment;
 mod operations;
+mod preflight;
 mod receipt;
 mod refusals;
 mod repair;
@@ -43,6 +44,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         ))
         .routes(routes!(history::list))
         .routes(routes!(drain::show))
+        .routes(routes!(preflight::show))
         .routes(routes!(explain::explain))
         .routes(routes!(commands::register))
         .routes(routes!(commands::claim))

@@ -46,6 +46,7 @@ fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls
         }
         .into(),
         Register {
+            published_version: None,
             slot: None,
             flow_version: "v2".parse().unwrap(),
             interface: InterfaceNumber(1),

@@ -79,6 +79,10 @@ const ROWS: &[(&str, Needs)] = &[
         Needs::ReadHere,
     ),
     ("GET /v1/environments/{environment}/drain", Needs::ReadHere),
+    (
+        "GET /v1/environments/{environment}/preflight",
+        Needs::OperateHere,
+    ),
     ("PUT /v1/environments/{environment}", Needs::OperateHere),
     ("DELETE /v1/environments/{environment}", Needs::OperateHere),
     (

@@ -62,6 +62,7 @@ async fn an_environment_is_created_once() {
               "breaks": null,
               "interface": 0,
               "label": "v1",
+              "published_version": null,
               "registered_at": "2026-01-05T08:00:00Z",
               "rolled_back": false
             },
@@ -240,6 +241,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
               "breaks": null,
               "interface": 0,
               "label": "v1",
+              "published_version": null,
               "registered_at": "2026-01-05T08:00:00Z",
               "rolled_back": false
             },
@@ -258,6 +260,7 @@ async fn registering_a_version_shows_it_in_the_candidate() {
               "breaks": null,
               "interface": 3,
               "label": "v2",
+              "published_version": null,
               "registered_at": "2026-01-05T08:00:00Z",
               "rolled_back": false
             },

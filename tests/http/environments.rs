@@ -64,6 +64,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
             "breaks": null,
             "interface": 0,
             "label": "v3",
+            "published_version": null,
             "registered_at": "2026-01-05T08:01:00Z",
             "rolled_back": false
           },
@@ -82,6 +83,7 @@ async fn an_environment_is_shown_with_its_revision_as_etag() {
             "breaks": null,
             "interface": 0,
             "label": "v2",
+            "published_version": null,
             "registered_at": "2026-01-05T08:00:00Z",
             "rolled_back": false
           },
@@ -189,6 +191,7 @@ async fn a_list_holds_what_the_token_may_read_in_the_order_of_names() {
                 "breaks": null,
                 "interface": 0,
                 "label": "v1",
+                "published_version": null,
                 "registered_at": "2026-01-05T08:00:00Z",
                 "rolled_back": false
               },

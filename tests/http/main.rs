@@ -31,6 +31,7 @@ mod oidc;
 mod operations;
 mod outcomes;
 mod overrides;
+mod preflight;
 mod receipts;
 mod repair;
 mod rollouts;

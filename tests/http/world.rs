@@ -16,6 +16,7 @@ use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control::Control;
 use traffic_cop::domain::access::Access;
 use traffic_cop::genesys::flow_end::FlowEnds;
+use traffic_cop::http::preflight::Preflight;
 use traffic_cop::http::{self, Listener, RequestLimits};
 
 use crate::ask::{Answer, Ask};
@@ -52,6 +53,14 @@ impl TestApp {
     pub(crate) async fn start() -> Self {
         let app = Self::of(World::start(Engine::Memory).await, None, Strangers::Decide).await;
         app.process.join().await;
+        app
+    }
+
+    /// The same, with this look at flows before callers are sent there.
+    pub(crate) async fn start_with_preflight(preflight: Preflight) -> Self {
+        let mut app = Self::start().await;
+        let listener = Arc::get_mut(&mut app.listener).expect("nobody has it yet");
+        listener.preflight = preflight;
         app
     }
 
@@ -112,6 +121,7 @@ impl TestApp {
             exposures: process.exposures.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),
+            preflight: Preflight::default(),
             authenticator,
             clock: clock.clone(),
             metrics: process.metrics.clone(),

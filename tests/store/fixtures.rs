@@ -244,6 +244,9 @@ fn tell_slot(slot: &SlotState) -> Value {
         if let Some(broken) = version.breaks {
             told["breaks"] = broken.0.into();
         }
+        if let Some(published) = &version.published {
+            told["published"] = published.as_str().into();
+        }
         told
     };
     let claim = slot.claim.as_ref();
@@ -417,6 +420,17 @@ fn shapes() -> Vec<Shape> {
         json!({"Closed": true, "Prompt": "\u{0}\n", "Rate": 1e-7, "Retries": 0, "_added": "x"});
     let values = serde_json::from_value(values).expect("values of variables");
     then("environment-with-values", SetVariables { values }.into());
+    let mut history = History::<Environment>::new("environment/Published_IVR", tell_environment);
+    let mut then = |name: &str, command: Command| shapes.push(history.then(name, &command));
+    then("environment-to-be-published", commands::create());
+    let published = Register {
+        slot: None,
+        flow_version: "build 4711".parse().expect("a label"),
+        published_version: Some("45.0".parse().expect("a version")),
+        interface: InterfaceNumber::NONE,
+        force_incompatible: false,
+    };
+    then("environment-with-a-published-version", published.into());
     let mut history = History::<Settings>::new("settings", tell_settings);
     let mut then = |name: &str, command: SettingsCommand| shapes.push(history.then(name, &command));
     then(
@@ -542,6 +556,7 @@ fn define(number: u32, variables: Value) -> Command {
 fn register(label: &str, interface: u32) -> Command {
     let flow_version = label.parse().expect("a label");
     Register {
+        published_version: None,
         slot: None,
         flow_version,
         interface: InterfaceNumber(interface),

@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 use traffic_cop::access::Authenticator;
 use traffic_cop::control::Control;
 use traffic_cop::genesys::flow_end::FlowEnds;
+use traffic_cop::http::preflight::Preflight;
 use traffic_cop::http::{Listener, RequestLimits, decisions_router};
 
 use super::Process;
@@ -64,6 +65,7 @@ impl Caller {
             exposures: process.exposures.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),
+            preflight: Preflight::default(),
             draining: CancellationToken::new(),
         };
         Self(decisions_router(Arc::new(listener)))

@@ -38,6 +38,7 @@ pub(crate) fn create() -> Command {
 /// Puts a version into the candidate.
 pub(crate) fn register(label: &str) -> Command {
     Register {
+        published_version: None,
         slot: None,
         flow_version: label.parse().expect("a label"),
         interface: InterfaceNumber::NONE,
@@ -106,6 +107,7 @@ pub(crate) fn any_command() -> impl Strategy<Value = Command> {
     let register = (slot(), label(), number, any::<bool>()).prop_map(
         |(slot, flow_version, interface, force_incompatible)| {
             Register {
+                published_version: None,
                 slot,
                 flow_version,
                 interface,

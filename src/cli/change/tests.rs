@@ -16,6 +16,7 @@ fn a_body_is_the_members_of_the_command_and_the_reason() {
         force_incompatible: false,
     };
     let register = Register {
+        published_version: None,
         slot: None,
         flow_version: "2".parse().unwrap(),
         interface: InterfaceNumber(4),

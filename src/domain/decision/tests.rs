@@ -33,6 +33,7 @@ fn environment() -> Environment {
             name: format!("Flow {id}").parse().unwrap(),
         },
         version: Some(FlowVersion {
+            published: None,
             label: label.parse().unwrap(),
             interface: InterfaceNumber(interface),
             registered_at: Timestamp::UNIX_EPOCH,

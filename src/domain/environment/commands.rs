@@ -92,6 +92,7 @@ fn create_environment(create: &Create, context: &Context) -> Applied {
 fn registered(label: &VersionLabel, interface: InterfaceNumber, now: Timestamp) -> FlowVersion {
     FlowVersion {
         label: label.clone(),
+        published: None,
         interface,
         registered_at: now,
         standing: Standing::Good,
@@ -147,6 +148,7 @@ impl Environment {
         }
         self.require_interface(register.interface)?;
         let mut version = registered(&register.flow_version, register.interface, now);
+        version.published.clone_from(&register.published_version);
         version.breaks = self.accept_interface(&version, register.force_incompatible)?;
         self.retire(slot);
         self.slots[slot].claim = None;

@@ -92,14 +92,22 @@ pub(crate) fn creates() -> impl Strategy<Value = Create> {
 
 /// A new version in the candidate.
 fn releases() -> impl Strategy<Value = Register> {
-    (release_labels(), interface_numbers(), weighted(0.7)).prop_map(
-        |(flow_version, interface, force_incompatible)| Register {
-            slot: None,
-            flow_version,
-            interface,
-            force_incompatible,
-        },
+    let published = option::weighted(0.3, parsed("[1-9][0-9]?\\.0"));
+    (
+        release_labels(),
+        published,
+        interface_numbers(),
+        weighted(0.7),
     )
+        .prop_map(
+            |(flow_version, published_version, interface, force_incompatible)| Register {
+                slot: None,
+                flow_version,
+                published_version,
+                interface,
+                force_incompatible,
+            },
+        )
 }
 
 /// One of few kinds of calls, so that overrides meet each other and the calls that are decided.

@@ -136,6 +136,7 @@ fn create() -> Create {
 
 fn register(flow_version: &str) -> Register {
     Register {
+        published_version: None,
         slot: None,
         flow_version: label(flow_version),
         interface: InterfaceNumber::NONE,
@@ -235,6 +236,7 @@ fn a_created_environment_sends_every_call_to_the_version_named() {
     assert_eq!(environment.salt, Salt([7; 16]));
     assert_eq!(environment.previously_active, None);
     let version = FlowVersion {
+        published: None,
         label: label("v1"),
         interface: InterfaceNumber::NONE,
         registered_at: world.context.now,

@@ -58,6 +58,11 @@ impl Caller {
         }
     }
 
+    /// Where their request leads.
+    pub(super) fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// Whether they may do what asks for `scope` in `environment`; `None` is the deployment as a whole.
     pub(super) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
         self.principal.may(scope, environment)

@@ -12,6 +12,7 @@ use utoipa::IntoParams;
 use super::caller::{Caller, require_if_match};
 use super::environments::environment_name;
 use super::extract::{Path, Query};
+use super::preflight::{self, CheckedWriteParams};
 use super::receipt::{FreeWriteParams, WriteParams};
 use super::view::WriteView;
 use crate::control::Outcome;
@@ -54,6 +55,9 @@ described!(
 macro_rules! command {
     ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Required, $summary:literal $(, $tag:literal)?) => {
         command!(@ $method, $handler, $path, $members, $body, IfMatch::Required, WriteParams, $summary, [$($tag)?],);
+    };
+    ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Required, preflight, $summary:literal $(, $tag:literal)?) => {
+        command!(@ $method, $handler, $path, $members, $body, IfMatch::Required, CheckedWriteParams, $summary, [$($tag)?],);
     };
     ($method:ident, $handler:ident, $path:literal, $members:ident as $body:ident, IfMatch::Optional, $summary:literal $(, $tag:literal)?) => {
         command!(@ $method, $handler, $path, $members, $body, IfMatch::Optional, FreeWriteParams, $summary, [$($tag)?],);
@@ -138,6 +142,7 @@ command!(
     "/v1/environments/{environment}/cutover",
     Cutover as CutoverBody,
     IfMatch::Required,
+    preflight,
     "Make the candidate active"
 );
 command!(
@@ -154,6 +159,7 @@ command!(
     "/v1/environments/{environment}/weight",
     SetWeight as WeightBody,
     IfMatch::Required,
+    preflight,
     "Set the share of new calls that goes to the candidate"
 );
 command!(
@@ -186,6 +192,7 @@ command!(
     "/v1/environments/{environment}/rollout",
     StartRollout as StartRolloutBody,
     IfMatch::Required,
+    preflight,
     "Start to ramp the candidate up by a plan",
     "rollouts"
 );
@@ -309,6 +316,7 @@ pub(super) async fn execute<C: Into<Command>>(
     let name = environment_name(name)?;
     let command = write.members.into();
     let request = caller.request(headers, write.reason)?;
+    let preflight = preflight::before(listener, caller, &name, &command, &request).await?;
     let key = AggregateKey::Environment(name.clone());
     let answer = listener
         .control
@@ -320,6 +328,7 @@ pub(super) async fn execute<C: Into<Command>>(
     );
     let notice = matches!(command, Command::Rebind(_)).then_some(REEXPORT);
     let view = WriteView::new(name, &answer, listener.clock.now()).with_notice(notice);
+    let view = view.with_preflight(preflight);
     Ok(view.into_response(if is_new {
         StatusCode::CREATED
     } else {

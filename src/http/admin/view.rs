@@ -16,13 +16,15 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::preflight::PreflightView;
 use super::receipt::ReceiptView;
 use crate::control::{Answer, Outcome};
 use crate::domain::Unchanged;
 use crate::domain::command::Flow;
 use crate::domain::environment::{Content, Environment, FlowVersion, SlotState};
 use crate::domain::ids::{
-    EnvironmentName, InterfaceNumber, Revision, Sequence, VariableName, VersionLabel,
+    EnvironmentName, InterfaceNumber, PublishedVersion, Revision, Sequence, VariableName,
+    VersionLabel,
 };
 use crate::domain::interface::VariableValue;
 use crate::domain::slot::{BySlot, Slot};
@@ -101,6 +103,8 @@ enum SlotStatus {
 struct FlowVersionView {
     /// Its label.
     label: VersionLabel,
+    /// What Genesys Cloud calls the version of the flow that was published for it; null if nobody said.
+    published_version: Option<PublishedVersion>,
     /// Its interface; 0 is none.
     interface: InterfaceNumber,
     /// When it was registered.
@@ -196,6 +200,7 @@ impl FlowVersionView {
     fn new(version: &FlowVersion) -> Self {
         Self {
             label: version.label.clone(),
+            published_version: version.published.clone(),
             interface: version.interface,
             registered_at: version.registered_at,
             rolled_back: version.is_rolled_back(),
@@ -229,6 +234,9 @@ pub(super) struct WriteView {
     state: Option<EnvironmentView>,
     /// What else has to be done.
     notice: Option<&'static str>,
+    /// What a look at the flow came to that callers are sent to, if the change sends some there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preflight: Option<PreflightView>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -246,12 +254,17 @@ impl WriteView {
             state: state
                 .map(|environment| EnvironmentView::new(name, answer.revision, environment, now)),
             notice: None,
+            preflight: None,
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }
 
     pub(super) fn with_notice(self, notice: Option<&'static str>) -> Self {
         Self { notice, ..self }
+    }
+
+    pub(super) fn with_preflight(self, preflight: Option<PreflightView>) -> Self {
+        Self { preflight, ..self }
     }
 
     pub(super) fn into_response(self, status: StatusCode) -> Response {

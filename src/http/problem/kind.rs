@@ -33,6 +33,8 @@ pub enum Kind {
     Refused,
     /// A freeze window is in force.
     Frozen,
+    /// Genesys Cloud says that the flow is not fit to get callers.
+    FlowUnfit,
     /// There is nothing to roll back to.
     NoRollbackTarget,
     /// Flows would miss variables of the interface that they were written for.
@@ -71,6 +73,8 @@ pub enum Kind {
     JournalRefused,
     /// The store does not answer.
     StoreUnavailable,
+    /// Genesys Cloud cannot be asked whether a flow is fit to get callers.
+    PreflightUnknown,
     /// There is too much to do, and this has to wait.
     Overloaded,
     /// Nothing is loaded yet, or the process is on its way out.
@@ -81,7 +85,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 38] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -96,6 +100,7 @@ impl Kind {
         Self::AlreadyExists,
         Self::Refused,
         Self::Frozen,
+        Self::FlowUnfit,
         Self::NoRollbackTarget,
         Self::IncompatibleInterface,
         Self::StateCorrupt,
@@ -115,6 +120,7 @@ impl Kind {
         Self::Internal,
         Self::JournalRefused,
         Self::StoreUnavailable,
+        Self::PreflightUnknown,
         Self::Overloaded,
         Self::NotReady,
         Self::OutcomeUnknown,
@@ -184,6 +190,11 @@ impl Kind {
                 "frozen",
                 StatusCode::CONFLICT,
                 "A freeze window is in force",
+            ),
+            Self::FlowUnfit => (
+                "flow-unfit",
+                StatusCode::CONFLICT,
+                "The flow is not fit to get callers",
             ),
             Self::NoRollbackTarget => (
                 "no-rollback-target",
@@ -279,6 +290,11 @@ impl Kind {
                 "store-unavailable",
                 StatusCode::SERVICE_UNAVAILABLE,
                 "The store does not answer",
+            ),
+            Self::PreflightUnknown => (
+                "preflight-unknown",
+                StatusCode::SERVICE_UNAVAILABLE,
+                "Whether the flow is fit to get callers is not known",
             ),
             Self::Overloaded => (
                 "overloaded",

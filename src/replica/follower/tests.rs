@@ -157,6 +157,7 @@ fn create() -> Command {
 
 fn register(label: &str) -> Command {
     Register {
+        published_version: None,
         slot: None,
         flow_version: label.parse().unwrap(),
         interface: Default::default(),

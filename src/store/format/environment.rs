@@ -16,7 +16,9 @@ use crate::domain::command::Flow;
 use crate::domain::environment::{
     Environment, FlowVersion, Override, RetiredVersion, Salt, SlotClaim, SlotState, Standing,
 };
-use crate::domain::ids::{AggregateKey, InterfaceNumber, Owner, VariableName, VersionLabel};
+use crate::domain::ids::{
+    AggregateKey, InterfaceNumber, Owner, PublishedVersion, VariableName, VersionLabel,
+};
 use crate::domain::interface::VariableValue;
 use crate::domain::phone_number::PhoneNumber;
 use crate::domain::rollout::Rollout;
@@ -69,6 +71,8 @@ struct WireFlow {
 #[derive(Serialize, Deserialize)]
 struct WireVersion {
     label: VersionLabel,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    published: Option<PublishedVersion>,
     interface: InterfaceNumber,
     registered_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -221,6 +225,7 @@ impl From<&SlotState> for WireSlot {
             },
             version: slot.version.as_ref().map(|version| WireVersion {
                 label: version.label.clone(),
+                published: version.published.clone(),
                 interface: version.interface,
                 registered_at: version.registered_at,
                 rolled_back: match version.standing {
@@ -247,6 +252,7 @@ impl From<WireSlot> for SlotState {
             },
             version: wire.version.map(|version| FlowVersion {
                 label: version.label,
+                published: version.published,
                 interface: version.interface,
                 registered_at: version.registered_at,
                 standing: version

@@ -66,6 +66,13 @@ flow = architect.get_flow("blue")
 assert (flow.id, flow.name, flow.type, flow.active, flow.deleted) == ("blue", "Main IVR Blue", "INBOUNDCALL", True, False)
 assert flow.published_version.id == "45.0", flow
 assert flow.published_version.date_published is not None
+assert (flow.locked_user, flow.locked_client) == (None, None), flow
+assert (flow.current_operation.complete, flow.current_operation.action_status) == (True, "SUCCESS"), flow
+flow = architect.get_flow("green")
+assert isinstance(flow.locked_user, genesys.User) and flow.locked_user.name == "Anna", flow
+operation = flow.current_operation
+assert isinstance(operation, genesys.Operation), flow
+assert (operation.complete, operation.action_name, operation.action_status) == (False, "PUBLISH", "PENDING_GENERATION"), flow
 found = architect.get_flows(name="Main IVR Blue")
 assert (found.total, found.page_count, [flow.id for flow in found.entities]) == (1, 1, ["blue"]), found
 assert architect.get_flows(name="another").entities == []

@@ -5,6 +5,7 @@ use std::process::Command;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::support::engine::environment_variable;
+use crate::support::genesys::flows::{being_published, locked_by};
 use crate::support::genesys::{CLIENT_ID, CLIENT_SECRET, Ended, Genesys};
 
 #[tokio::test]
@@ -15,6 +16,8 @@ async fn the_official_sdk_takes_the_stand_in_for_genesys_cloud() {
     let genesys = Genesys::start().await;
     genesys.has_flow("blue", "Main IVR Blue", "45.0");
     genesys.has_flow("green", "Main IVR Green", "46.0");
+    genesys.changes_flow("green", &locked_by("Anna"));
+    genesys.changes_flow("green", &being_published());
     let start: Timestamp = "2026-01-05T08:00:00Z".parse().expect("a time");
     for (minute, flow, version, exit_reason) in [
         (0, "blue", "45.0", "DISCONNECT"),

@@ -1,4 +1,4 @@
-//! Flows, and the rows of data tables.
+//! The rows of data tables.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,51 +13,12 @@ use super::{Shared, locked, problem};
 
 type Store = State<Arc<Mutex<Shared>>>;
 
-/// A published flow.
-pub(super) fn flow(id: &str, name: &str, version: &str) -> Value {
-    json!({
-        "id": id,
-        "name": name,
-        "type": "INBOUNDCALL",
-        "active": true,
-        "deleted": false,
-        "publishedVersion": {
-            "id": version,
-            "name": version,
-            "commitVersion": version,
-            "configurationVersion": version,
-            "type": "PUBLISH",
-            "datePublished": "2026-01-05T08:00:00.000Z",
-        },
-        "selfUri": format!("/api/v2/flows/{id}"),
-    })
-}
-
-/// `GET /api/v2/flows/{id}`.
-pub(super) async fn show(State(shared): Store, Path(id): Path<String>) -> Response {
-    locked(&shared)
-        .flows
-        .get(&id)
-        .map_or_else(not_found, |flow| Json(flow).into_response())
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Page {
     page_number: Option<usize>,
     page_size: Option<usize>,
-    name: Option<String>,
-}
-
-/// `GET /api/v2/flows`, by name.
-pub(super) async fn search(State(shared): Store, Query(page): Query<Page>) -> Response {
-    let found: Vec<_> = locked(&shared)
-        .flows
-        .values()
-        .filter(|flow| page.name.as_deref().is_none_or(|name| flow["name"] == name))
-        .cloned()
-        .collect();
-    page.of(&found)
+    pub(super) name: Option<String>,
 }
 
 /// `GET …/rows`.
@@ -131,12 +92,12 @@ pub(super) async fn remove_row(
     }
 }
 
-fn not_found() -> Response {
+pub(super) fn not_found() -> Response {
     problem(StatusCode::NOT_FOUND, "not.found", "there is none")
 }
 
 impl Page {
-    fn of(&self, all: &[Value]) -> Response {
+    pub(super) fn of(&self, all: &[Value]) -> Response {
         let (size, number) = (
             self.page_size.unwrap_or(25).max(1),
             self.page_number.unwrap_or(1).max(1),

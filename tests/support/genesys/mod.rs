@@ -8,6 +8,7 @@
 mod analytics;
 mod architect;
 mod faults;
+pub(crate) mod flows;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
@@ -113,12 +114,6 @@ impl Genesys {
         self.locked().logins += 1;
     }
 
-    /// There is a flow of this id.
-    pub(crate) fn has_flow(&self, id: &str, name: &str, version: &str) {
-        let flow = architect::flow(id, name, version);
-        self.locked().flows.insert(id.to_owned(), flow);
-    }
-
     /// What was asked since the last call: method and path.
     pub(crate) fn take_asked(&self) -> Vec<String> {
         std::mem::take(&mut self.locked().asked)
@@ -138,8 +133,8 @@ impl Genesys {
                 "/api/v2/analytics/flows/aggregates/query",
                 post(analytics::query),
             )
-            .route("/api/v2/flows", get(architect::search))
-            .route("/api/v2/flows/{id}", get(architect::show))
+            .route("/api/v2/flows", get(flows::search))
+            .route("/api/v2/flows/{id}", get(flows::show))
             .route(
                 "/api/v2/flows/datatables/{table}/rows",
                 get(architect::rows).post(architect::add_row),

@@ -20,6 +20,7 @@ use crate::domain::{Aggregate, Change, Context};
 fn command(step: &str) -> Command {
     match step.split_once(' ').unwrap_or((step, "")) {
         ("register", label) => Register {
+            published_version: None,
             slot: None,
             flow_version: label.parse().unwrap(),
             interface: InterfaceNumber(0),

@@ -27,7 +27,7 @@ fn plan(minimum_calls: u32) -> Value {
 }
 
 /// Between two calls of an environment.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(120);
 /// A minute and another, intervals, and all that a busy machine needs beside them.
 const LONG: Duration = Duration::from_secs(600);
 

@@ -10,23 +10,17 @@ use tokio::sync::watch;
 use crate::client::{Change, Client, weight_of};
 use crate::world::{Service, admin_token};
 
-/// Acknowledged writes in one round.
+const NAME: &str = "Written";
+/// Acknowledged writes in all.
 const WRITES: u64 = 200;
-const ROUNDS: u64 = 3;
 
 /// What was acknowledged: the weight in basis points by revision.
 type Acknowledged = BTreeMap<u64, u64>;
 
 /// Writes one weight after the other, until there have been `count` acknowledgements or an answer fails to come.
-async fn write(
-    client: Client,
-    name: String,
-    first: u64,
-    count: u64,
-    told: watch::Sender<Acknowledged>,
-) {
+async fn write(client: Client, first: u64, count: u64, told: watch::Sender<Acknowledged>) {
     for bps in first..first + count {
-        let Ok(answer) = client.try_change(&name, Change::weight(bps)).await else {
+        let Ok(answer) = client.try_change(NAME, Change::weight(bps)).await else {
             return;
         };
         let revision = answer.revision();
@@ -38,8 +32,8 @@ async fn write(
 }
 
 /// Everything that was acknowledged is in the history, which has no gap.
-async fn assert_nothing_is_lost(client: &Client, name: &str, acknowledged: &Acknowledged) {
-    let history = client.history(name).await;
+async fn assert_nothing_is_lost(client: &Client, acknowledged: &Acknowledged) {
+    let history = client.history(NAME).await;
     let kept: BTreeMap<_, _> = history
         .iter()
         .map(|entry| {
@@ -62,7 +56,7 @@ async fn assert_nothing_is_lost(client: &Client, name: &str, acknowledged: &Ackn
         "a gap"
     );
     assert_eq!(
-        client.show(name).await["revision"].as_u64(),
+        client.show(NAME).await["revision"].as_u64(),
         Some(kept.len() as u64)
     );
     client.assert_journal_is_sound().await;
@@ -73,33 +67,30 @@ async fn a_kill_in_the_middle_of_two_hundred_writes_loses_none_that_was_acknowle
     let seed: u64 = rand::random();
     let mut random = StdRng::seed_from_u64(seed);
     let data = tempfile::tempdir().expect("a directory");
-    for round in 0..ROUNDS {
-        let before_the_kill = random.random_range(1..WRITES);
-        let pause = Duration::from_micros(random.random_range(0..5_000));
-        println!("seed {seed}, round {round}: killed after {before_the_kill} writes and {pause:?}");
-        let name = format!("Round_{round}");
-        let service = Service::embedded(data.path());
-        let client = service.client(&admin_token(data.path()));
-        client.create_with_candidate(&name).await;
-        let (told, mut so_far) = watch::channel(Acknowledged::new());
-        let writer = tokio::spawn(write(client, name.clone(), 1, WRITES, told));
-        let enough = |so_far: &Acknowledged| so_far.len() as u64 >= before_the_kill;
-        so_far.wait_for(enough).await.expect("a writer");
-        // Not to wait for anything: to hit a write at any of its stages.
-        tokio::time::sleep(pause).await;
-        service.kill().await;
-        writer.await.expect("a writer that ends");
-        let mut acknowledged = so_far.borrow().clone();
+    let before_the_kill = random.random_range(1..WRITES);
+    let pause = Duration::from_micros(random.random_range(0..5_000));
+    println!("seed {seed}: killed after {before_the_kill} writes and {pause:?}");
+    let service = Service::embedded(data.path());
+    let client = service.client(&admin_token(data.path()));
+    client.create_with_candidate(NAME).await;
+    let (told, mut so_far) = watch::channel(Acknowledged::new());
+    let writer = tokio::spawn(write(client, 1, WRITES, told));
+    let enough = |so_far: &Acknowledged| so_far.len() as u64 >= before_the_kill;
+    so_far.wait_for(enough).await.expect("a writer");
+    // Not to wait for anything: to hit a write at any of its stages.
+    tokio::time::sleep(pause).await;
+    service.kill().await;
+    writer.await.expect("a writer that ends");
+    let mut acknowledged = so_far.borrow().clone();
 
-        let service = Service::embedded(data.path());
-        let client = service.client(&admin_token(data.path()));
-        assert_nothing_is_lost(&client, &name, &acknowledged).await;
-        let rest = WRITES - acknowledged.len() as u64;
-        let (told, so_far) = watch::channel(Acknowledged::new());
-        write(client.clone(), name.clone(), 1 + WRITES, rest, told).await;
-        acknowledged.append(&mut so_far.borrow().clone());
-        assert_eq!(acknowledged.len() as u64, WRITES);
-        assert_nothing_is_lost(&client, &name, &acknowledged).await;
-        service.stop().await;
-    }
+    let service = Service::embedded(data.path());
+    let client = service.client(&admin_token(data.path()));
+    assert_nothing_is_lost(&client, &acknowledged).await;
+    let rest = WRITES - acknowledged.len() as u64;
+    let (told, so_far) = watch::channel(Acknowledged::new());
+    write(client.clone(), 1 + WRITES, rest, told).await;
+    acknowledged.append(&mut so_far.borrow().clone());
+    assert_eq!(acknowledged.len() as u64, WRITES);
+    assert_nothing_is_lost(&client, &acknowledged).await;
+    service.stop().await;
 }

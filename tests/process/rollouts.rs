@@ -27,7 +27,7 @@ fn plan() -> Value {
 type Ending = fn(slot: &str, calls: u64) -> Option<bool>;
 
 /// Between two calls of an environment.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Duration = Duration::from_millis(80);
 /// A minute and another, and all that a busy machine needs beside them.
 const LONG: Duration = Duration::from_secs(240);
 

@@ -21,6 +21,7 @@ mod explain;
 mod failure;
 mod flow;
 mod freeze;
+mod genesys;
 mod glance;
 mod history;
 mod interface;
@@ -121,6 +122,9 @@ enum Verb {
     /// Freeze windows: times in which nobody moves callers towards a candidate.
     #[command(subcommand)]
     Freeze(freeze::Freeze),
+    /// Genesys Cloud: what makes an organisation ask here.
+    #[command(subcommand)]
+    Genesys(genesys::Genesys),
     /// List what changed in an environment, the latest first.
     History(history::History),
     /// Follow changes as they come, a line each, until it is ended.
@@ -189,6 +193,7 @@ impl Verb {
             Self::Weight(weight) => weight.run(output).await,
             Self::Override(overrides) => overrides.run(output).await,
             Self::Freeze(freeze) => freeze.run(output).await,
+            Self::Genesys(genesys) => genesys.run(output).await,
             Self::History(history) => history.run(output).await,
             Self::Events(events) => events.run(output).await,
             Self::Decide(decide) => decide.run(output).await,

@@ -26,6 +26,7 @@ mod genesys;
 mod health;
 mod history;
 mod interfaces;
+mod kit;
 mod oauth;
 mod oidc;
 mod operations;

@@ -7,6 +7,7 @@
 //! - [`forgery`] puts records into a journal that no writer of ours has written.
 //! - [`Caller`] has calls decided by one process.
 //! - [`commands`] makes commands, by name or at random.
+//! - [`velocity`] and [`contract`] are what Genesys Cloud does with the exported data actions.
 #![allow(
     dead_code,
     unused_imports,
@@ -17,6 +18,7 @@
 pub(crate) mod caller;
 pub(crate) mod certificates;
 pub(crate) mod commands;
+pub(crate) mod contract;
 pub(crate) mod engine;
 pub(crate) mod event_stream;
 pub(crate) mod fault_proxy;
@@ -28,6 +30,7 @@ pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod raw;
 pub(crate) mod tables;
+pub(crate) mod velocity;
 pub(crate) mod world;
 
 pub(crate) use caller::{Call, Caller};

@@ -1,15 +1,18 @@
-//! `slot claim`, `slot release`, `slot rebind` and `slot drain`.
+//! `slot claim`, `slot release`, `slot rebind`, `slot drain` and `slot idle`.
 
 mod drain;
 
 use clap::{Args, Subcommand};
+use serde_json::json;
 
+use super::api::Environment;
 use super::change::Change;
+use super::connection::AdminArgs;
 use super::failure::Failure;
 use super::flow::parse_flow;
 use super::output::Output;
 use crate::domain::command;
-use crate::domain::ids::VersionLabel;
+use crate::domain::ids::{EnvironmentName, VersionLabel};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Slot {
@@ -21,6 +24,8 @@ pub(super) enum Slot {
     Rebind(Rebind),
     /// Say which slot still gets calls, and whether the candidate has drained: exit code 0 if so, 7 if not yet.
     Drain(drain::DrainArgs),
+    /// Print which slot the next release goes to, blue or green: the candidate.
+    Idle(Idle),
 }
 
 /// Arguments of `slot claim`.
@@ -65,6 +70,26 @@ pub(super) struct Rebind {
     flow: command::Flow,
 }
 
+/// Arguments of `slot idle`.
+#[derive(Debug, Args)]
+pub(super) struct Idle {
+    /// The environment.
+    #[arg(value_name = "ENVIRONMENT")]
+    environment: EnvironmentName,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+impl Idle {
+    async fn run(self, output: Output) -> Result<(), Failure> {
+        let client = self.admin.client()?;
+        let url = client.url(&["v1", "environments", self.environment.as_str()]);
+        let environment: Environment = client.get(url).await?.read()?;
+        let slot = environment.active.other();
+        output.print_own(&json!({ "slot": slot }), slot.as_str())
+    }
+}
+
 impl Slot {
     pub(super) async fn run(self, output: Output) -> Result<(), Failure> {
         match self {
@@ -77,6 +102,7 @@ impl Slot {
                 args.change.execute(claim.into(), output).await
             }
             Self::Drain(args) => args.run(output).await,
+            Self::Idle(args) => args.run(output).await,
             Self::Release(args) => {
                 let release = command::Release {
                     slot: args.slot,

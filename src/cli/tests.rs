@@ -61,6 +61,7 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "history Main --limit 5 --before 9",
         "slot drain Main --slot blue --minutes 5",
         "slot drain Main --wait --timeout 60",
+        "slot idle Main",
         "events",
         "events Main --after 0",
         "decide Main --conversation-id c --interface 2 --ani +4930 --dnis +4940 --flow-version 1",

@@ -106,6 +106,14 @@ impl Change {
         Self::of("rollout", json!({ "plan": plan }))
     }
 
+    pub(crate) fn promote_rollout() -> Self {
+        Self::of("rollout/promote", json!({ "when": "now" }))
+    }
+
+    pub(crate) fn abort_rollout() -> Self {
+        Self::of("rollout/abort", json!({}))
+    }
+
     pub(crate) fn pause_rollout() -> Self {
         Self::of("rollout/pause", json!({}))
     }

@@ -30,6 +30,7 @@ mod outage;
 mod proof;
 mod quick_start;
 mod receipts;
+mod releases;
 mod repair;
 mod rollouts;
 mod settings;

@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# One release, from the file to the last caller: finds the idle slot, waits until no call is in it any more, claims it, publishes
+# with Archy, registers, makes a test call, rolls out, and waits for the end. Every step is a command that a person can type too.
+#   release.sh ENVIRONMENT TEMPLATE FLOW_VERSION
+#
+#   TEMPLATE           the team's flow, with the tokens of `traffic-cop genesys fill` for its name and version
+#   TRAFFIC_COP_SERVER and the other settings of the command line, as usual
+#   TOKEN_COMMAND      prints an access token; asked before every step, since tokens of pipelines last minutes
+#   INTERFACE          number of the interface that the version is written for; 0 if left out
+#   SMOKE_CALLER       number that the test call comes from; none skips the test
+#   PLAN               file with the plan of the rollout; the default plan if left out
+#   REASON             why, in the history for ever; the version if left out
+#   CLAIM_MINUTES      how long publishing may take; 60 if left out
+#   DRAIN_SECONDS, ROLLOUT_SECONDS     how long to wait, at the most; two hours and a week if left out
+#   LOOK_SECONDS       how long one look may wait before another token is asked for; 240 if left out
+#   ARCHY              Archy's command, archy if left out; with GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_LOCATION
+#
+# Ends with 0 once the candidate is active. Otherwise with the exit code of the step that failed (traffic-cop --help lists them; of the
+# last one, 2 is an aborted rollout and 3 one that needs a person), and callers are where that step left them.
+set -euo pipefail
+
+environment=${1:?environment} template=${2:?template} version=${3:?flow version}
+reason=${REASON:-release of $version}
+archy=${ARCHY:-archy}
+: "${SMOKE_CALLER:?the number that the test call comes from, or none}"
+: "${GENESYS_CLIENT_ID:?}" "${GENESYS_CLIENT_SECRET:?}" "${GENESYS_LOCATION:?}"
+
+step() { printf '\n== %s\n' "$*" >&2; }
+
+# traffic-cop with a token that has only just been made.
+cop() {
+    if [ -n "${TOKEN_COMMAND:-}" ]; then
+        local token
+        token=$(bash -c "$TOKEN_COMMAND")
+        TRAFFIC_COP_TOKEN=$token traffic-cop "$@"
+    else
+        traffic-cop "$@"
+    fi
+}
+
+# The same for what takes long: looks for a while, and again with another token while the answer is "not yet" (7).
+patiently() { # SECONDS COMMAND…
+    local deadline=$((SECONDS + $1)) left code
+    shift
+    while :; do
+        left=$((deadline - SECONDS))
+        code=0
+        cop "$@" --timeout $((left < ${LOOK_SECONDS:-240} ? left : ${LOOK_SECONDS:-240})) || code=$?
+        [ "$code" = 7 ] && [ "$SECONDS" -lt "$deadline" ] || return "$code"
+    done
+}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+step "which slot is idle"
+slot=$(cop slot idle "$environment")
+echo "$slot" >&2
+
+step "wait until no call is in $slot"
+patiently "${DRAIN_SECONDS:-7200}" slot drain "$environment" --slot "$slot" --wait
+
+# Before the claim: what can go wrong without anybody's harm goes wrong first.
+step "make the flow of $slot"
+cop genesys fill "$environment" --template "$template" --flow-version "$version" --slot "$slot" --out "$work/flow.yaml"
+
+step "claim $slot for $version"
+cop slot claim "$environment" --slot "$slot" --flow-version "$version" --expires-in-minutes "${CLAIM_MINUTES:-60}" --reason "$reason"
+
+step "publish"
+if ! "$archy" publish --file "$work/flow.yaml" --forceUnlock --location "$GENESYS_LOCATION" \
+    --clientId "$GENESYS_CLIENT_ID" --clientSecret "$GENESYS_CLIENT_SECRET"; then
+    echo "Archy failed, and whether it has published is for a person to see. $slot stays claimed and gets no calls:" >&2
+    echo "publish and register there, or: traffic-cop slot release $environment --slot $slot --nothing-published --reason …" >&2
+    exit 1
+fi
+
+step "register $version in $slot"
+cop flow register "$environment" --slot "$slot" --flow-version "$version" --interface "${INTERFACE:-0}" --reason "$reason"
+
+if [ "$SMOKE_CALLER" != none ]; then
+    step "test call"
+    cop smoke "$environment" --caller "$SMOKE_CALLER"
+fi
+
+step "roll out"
+cop rollout start "$environment" ${PLAN:+--plan "$PLAN"} --reason "$reason"
+patiently "${ROLLOUT_SECONDS:-604800}" rollout wait "$environment"
+step "$environment: every new call goes to $version"

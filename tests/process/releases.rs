@@ -1,0 +1,285 @@
+//! Whole releases by the script that pipelines run, with the real binary, on a real service. Only Archy is none: nobody but
+//! Genesys has one, and it would want an organisation.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use traffic_cop::clock::{Clock, SystemClock};
+
+use crate::client::{Change, Client, MAIN};
+use crate::issuer::Issuer;
+use crate::world::{Process, Service, admin_token, run, traffic_cop, until};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// Keeps what it was asked to publish, as Archy would be asked.
+const ARCHY: &str = r#"#!/bin/sh
+printf '%s\n' "$@" >"$PLACE/archy.arguments"
+cp "$3" "$PLACE/archy.flow"
+exit "$ARCHY_EXIT"
+"#;
+
+/// One step that somebody can end at once. A few callers are held back: after a step that takes all of them, those of the step
+/// before would be waited for, a minute at the least, whoever is in a hurry.
+const PLAN: &str = "steps: [{weight: 100, bake_minutes: 0}]\nhold_back_percent: 5\n";
+
+/// A service with the sample environment, a pipeline's machine, and an issuer of tokens for its jobs.
+struct World {
+    service: Service,
+    client: Client,
+    /// Ends with the world.
+    _issuer: Issuer,
+    place: TempDir,
+}
+
+impl World {
+    async fn start() -> Self {
+        let place = tempfile::tempdir().expect("a directory");
+        let data = place.path().join("data");
+        let service = Service::embedded(&data);
+        let client = service.client(&admin_token(&data));
+        let issuer = Issuer::start().await;
+        let entry = json!({
+            "name": "pipelines", "url": issuer.url(), "audience": "traffic-cop",
+            "claims": { "repository": "acme/ivr" }, "scopes": ["operate"], "environments": [MAIN], "reason": "a test",
+        });
+        client.send(Method::POST, "/v1/issuers", &entry).await.ok();
+        until("the keys of the issuer", async || {
+            let issuers = client.get("/v1/issuers").await;
+            (issuers["issuers"][0]["keys"] == 1).then_some(())
+        })
+        .await;
+        let now = SystemClock::start().now().as_second();
+        let claims = json!({ "sub": "repo:acme/ivr", "repository": "acme/ivr" });
+        fs::write(place.path().join("id-token"), issuer.token(now, claims)).expect("a file");
+        fs::write(place.path().join("plan.yaml"), PLAN).expect("a file");
+        let binaries = place.path().join("bin");
+        fs::create_dir(&binaries).expect("a directory");
+        symlink(traffic_cop().get_program(), binaries.join("traffic-cop")).expect("a link");
+        let archy = binaries.join("archy");
+        fs::write(&archy, ARCHY).expect("a file");
+        fs::set_permissions(&archy, fs::Permissions::from_mode(0o755)).expect("a program");
+        Self {
+            service,
+            client,
+            _issuer: issuer,
+            place,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_default()
+    }
+
+    /// A script on the pipeline's machine, with the deployment's settings and no token.
+    fn script(&self, path: &str) -> Command {
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", "PATH=$PLACE/bin:$PATH; exec \"$0\" \"$@\""])
+            .arg(Path::new(ROOT).join(path))
+            .env("PLACE", self.place.path())
+            .env(
+                "TRAFFIC_COP_SERVER",
+                format!("http://{}", self.service.admin),
+            )
+            .env(
+                "TRAFFIC_COP_DECISIONS_SERVER",
+                format!("http://{}", self.service.decisions),
+            )
+            .env("TRAFFIC_COP_DATA_DIR", self.path("nobody"))
+            .current_dir(self.place.path());
+        command
+    }
+
+    /// The exported kit: what a team begins with.
+    async fn export(&self) {
+        let token = admin_token(&self.path("data"));
+        let mut export = traffic_cop();
+        export
+            .args([
+                "genesys",
+                "export",
+                MAIN,
+                "--address",
+                "https://decide.example",
+                "--out",
+            ])
+            .arg(self.path("kit"))
+            .env(
+                "TRAFFIC_COP_SERVER",
+                format!("http://{}", self.service.admin),
+            )
+            .env("TRAFFIC_COP_TOKEN", token);
+        run(&mut export).await;
+    }
+
+    /// Starts a release of `version` by the script.
+    fn release(&self, version: &str, archy_exit: u8) -> Process {
+        let mut release = self.script("infra/pipelines/release.sh");
+        release
+            .args([MAIN, "kit/ivr.template.yaml", version])
+            .env("TOKEN_COMMAND", "echo one >>tokens && cat id-token")
+            .env("LOOK_SECONDS", "2")
+            .env("SMOKE_CALLER", "none")
+            .env("PLAN", "plan.yaml")
+            .env("GENESYS_CLIENT_ID", "an id")
+            .env("GENESYS_CLIENT_SECRET", "a secret")
+            .env("GENESYS_LOCATION", "prod_eu_central_1")
+            .env("ARCHY_EXIT", archy_exit.to_string());
+        Process::start(&mut release)
+    }
+
+    /// Waits until the script looks at the rollout for the second time, with another token.
+    async fn until_it_waits_patiently(&self) {
+        // Idle, drain, fill, claim, register, start, and two looks.
+        until("a second look at the rollout", async || {
+            (self.read("tokens").lines().count() >= 8).then_some(())
+        })
+        .await;
+    }
+
+    /// The actions of the pipeline, the first first.
+    async fn done_by_the_pipeline(&self) -> Vec<String> {
+        let history = self.client.history(MAIN).await;
+        let by_it = history.iter().rev().filter(|entry| {
+            let actor = entry["actor"].as_str().unwrap_or_default();
+            actor.ends_with(":repo:acme/ivr")
+        });
+        by_it
+            .map(|entry| entry["action"].as_str().expect("an action").to_owned())
+            .collect()
+    }
+}
+
+async fn end(mut release: Process) -> (ExitStatus, String) {
+    (release.end().await, release.errors())
+}
+
+#[tokio::test]
+async fn a_release_goes_from_the_teams_file_to_every_caller() {
+    let world = World::start().await;
+    world.export().await;
+    let version = "3.0 +\"x\"\\ ${y} {{z}}";
+    let release = world.release(version, 0);
+    world.until_it_waits_patiently().await;
+    let running = world.client.try_rollout(MAIN).await.expect("a rollout");
+    assert_eq!(
+        (&running["status"], &running["flow_version"]),
+        (&json!("running"), &json!(version))
+    );
+    until("the last step", async || {
+        let rollout = world.client.try_rollout(MAIN).await?;
+        if rollout["status"] == "running" && rollout["promotion"].is_null() {
+            // Refused if the controller has just taken the last step.
+            let promote = Change::promote_rollout();
+            let _ = world.client.try_change(MAIN, promote).await;
+        }
+        (rollout["status"] == "finished").then_some(())
+    })
+    .await;
+    let (status, said) = end(release).await;
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert_eq!(world.client.show(MAIN).await["active"], "green");
+    let actions = world.done_by_the_pipeline().await;
+    assert_eq!(actions, ["claim", "register", "start_rollout"]);
+    let arguments = world.read("archy.arguments");
+    let arguments: Vec<_> = arguments.lines().collect();
+    assert_eq!(arguments[..2], ["publish", "--file"]);
+    let rest = [
+        "--forceUnlock",
+        "--location",
+        "prod_eu_central_1",
+        "--clientId",
+        "an id",
+        "--clientSecret",
+        "a secret",
+    ];
+    assert_eq!(arguments[3..], rest);
+    let flow: Value = serde_saphyr::from_str(&world.read("archy.flow")).expect("YAML");
+    assert_eq!(flow["inboundCall"]["name"], "Main IVR Green");
+    let first = &flow["inboundCall"]["tasks"][0]["task"]["actions"][0]["setParticipantData"];
+    assert_eq!(first["attributes"][0]["attribute"]["value"]["lit"], version);
+}
+
+#[tokio::test]
+async fn a_release_that_is_taken_back_fails() {
+    let world = World::start().await;
+    world.export().await;
+    let release = world.release("3.0", 0);
+    world.until_it_waits_patiently().await;
+    world.client.change(MAIN, Change::abort_rollout()).await;
+    let (status, said) = end(release).await;
+    assert_eq!(status.code(), Some(2), "{said}");
+    assert!(said.contains("the rollout was aborted"), "{said}");
+    assert_eq!(world.client.show(MAIN).await["active"], "blue");
+}
+
+#[tokio::test]
+async fn what_archy_may_have_published_gets_no_calls() {
+    let world = World::start().await;
+    world.export().await;
+    let (status, said) = end(world.release("3.0", 1)).await;
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(
+        said.contains("slot release Main_IVR --slot green --nothing-published"),
+        "{said}"
+    );
+    assert_eq!(world.done_by_the_pipeline().await, ["claim"]);
+    let slots = world.client.show(MAIN).await["slots"].clone();
+    assert_eq!(slots["green"]["status"], "claimed");
+    let (status, said) = end(world.release("4.0", 0)).await;
+    assert_eq!(
+        status.code(),
+        Some(3),
+        "a second release is refused: {said}"
+    );
+}
+
+/// What `infra/genesys` is tried with is what a newcomer gets. To make it anew, run the command by hand.
+#[tokio::test]
+async fn the_example_kits_are_what_the_command_line_exports() {
+    let interface = "--interface-file=tests/fixtures/genesys/interface.yaml";
+    let kits: [(&str, &[&str]); 2] = [
+        ("infra/genesys/example", &["--interface=1", interface]),
+        ("infra/genesys/tests/second", &["--credential=oauth"]),
+    ];
+    for (example, arguments) in kits {
+        let place = tempfile::tempdir().expect("a directory");
+        let mut export = traffic_cop();
+        export
+            .current_dir(ROOT)
+            .args(["genesys", "export", "Main_IVR", "--offline"])
+            .arg("--address=https://decide.example")
+            .args(["--blue-flow=Main IVR Blue", "--green-flow=Main IVR Green"])
+            .args(arguments)
+            .arg("--out")
+            .arg(place.path());
+        let said = run(&mut export).await;
+        let example = Path::new(ROOT).join(example);
+        assert_eq!(names(&example), names(place.path()));
+        for name in names(&example) {
+            let text =
+                |directory: &Path| fs::read_to_string(directory.join(&name)).expect("a file");
+            assert_eq!(text(&example), text(place.path()), "{name}");
+            assert!(said.contains(&name), "{said}");
+        }
+    }
+}
+
+/// The names of the files in a directory.
+fn names(directory: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(directory).expect("a directory");
+    let name = |entry: std::io::Result<fs::DirEntry>| entry.expect("an entry").file_name();
+    entries
+        .map(|entry| name(entry).into_string().expect("a readable name"))
+        .collect()
+}

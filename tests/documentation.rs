@@ -1,0 +1,126 @@
+//! What the documentation names is there: tests that try to break a promise, metrics that somebody watches.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn text(path: impl AsRef<Path>) -> String {
+    let path = path.as_ref();
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Files with one of these endings in a folder, and below it.
+fn files(folder: &str, endings: &[&str]) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).expect("a folder");
+    entries
+        .flat_map(|entry| {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                return files(path.to_str().expect("a name in UTF-8"), endings);
+            }
+            let is_meant = path
+                .extension()
+                .is_some_and(|end| endings.iter().any(|ending| end == *ending));
+            is_meant.then_some(path).into_iter().collect()
+        })
+        .collect()
+}
+
+/// The tests that a page names, as `file: function`.
+fn named_tests(page: &str) -> Vec<(&str, &str)> {
+    page.split('`')
+        .filter_map(|quoted| quoted.split_once(".rs: ").map(|(file, test)| (file, test)))
+        .collect()
+}
+
+#[test]
+fn every_promise_names_tests_that_are_there() {
+    let page = text("docs/SEMANTICS.md");
+    let promises: Vec<_> = page
+        .split("## What is not promised")
+        .next()
+        .expect("a first part")
+        .split("\n**")
+        .skip(1)
+        .collect();
+    assert!(promises.len() > 10, "{}", promises.len());
+    for promise in promises {
+        let tests = named_tests(promise);
+        assert!(!tests.is_empty(), "nothing tries to break it: {promise}");
+        for (file, test) in tests {
+            let source = text(format!("{file}.rs"));
+            assert!(source.contains(&format!("fn {test}(")), "{file}.rs: {test}");
+        }
+    }
+}
+
+/// What a scrape calls a metric, without what it adds to the name that the metric is registered by.
+fn registered_name(scraped: &str) -> &str {
+    let mut name = scraped;
+    for suffix in ["_total", "_bucket", "_sum", "_count", "_info"] {
+        name = name.strip_suffix(suffix).unwrap_or(name);
+    }
+    for unit in ["_seconds", "_bytes"] {
+        name = name.strip_suffix(unit).unwrap_or(name);
+    }
+    name
+}
+
+/// The metrics that a text names.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+        .filter_map(|word| word.strip_prefix("traffic_cop_"))
+        .map(registered_name)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+/// The names in calls of `register` and `register_with_unit`.
+fn registered() -> BTreeSet<String> {
+    let mut sources = files("src/telemetry", &["rs"]);
+    sources.push("src/telemetry.rs".into());
+    let mut names = BTreeSet::new();
+    for source in sources {
+        let source = text(source);
+        for call in source.split("registry.register").skip(1) {
+            let arguments = call.split_once('(').expect("arguments").1;
+            let name = arguments.split('"').nth(1).expect("a name");
+            names.insert(name.to_owned());
+        }
+    }
+    names
+}
+
+#[test]
+fn every_metric_that_is_watched_or_explained_is_there_and_every_one_is_explained() {
+    let registered = registered();
+    assert!(registered.len() > 25, "{registered:?}");
+    let mut pages = files("infra", &["yaml", "json", "md"]);
+    pages.extend(files("docs", &["md"]));
+    pages.push("README.md".into());
+    for page in pages {
+        let text = text(&page);
+        let unknown: Vec<_> = metrics(&text)
+            .into_iter()
+            .filter(|name| !registered.contains(*name))
+            .collect();
+        assert!(unknown.is_empty(), "{}: {unknown:?}", page.display());
+    }
+    let page = text("docs/metrics.md");
+    let explained = metrics(&page);
+    let missing: Vec<_> = registered
+        .iter()
+        .filter(|name| !explained.contains(name.as_str()))
+        .collect();
+    assert!(missing.is_empty(), "docs/metrics.md: {missing:?}");
+}
+
+#[test]
+fn a_name_in_a_scrape_is_that_of_its_metric() {
+    assert_eq!(
+        registered_name("decision_duration_seconds_bucket"),
+        "decision_duration"
+    );
+    assert_eq!(registered_name("decisions_total"), "decisions");
+    assert_eq!(registered_name("replica_sequence"), "replica_sequence");
+}

@@ -72,7 +72,7 @@ async fn silence_never_promotes(world: &mut World) {
             "{callers:?}: {:?}",
             rollout.status
         );
-        arena.roll_back().await;
+        arena.end().await;
     }
 }
 
@@ -132,7 +132,7 @@ async fn a_crash_at_any_request_of_a_step_neither_loses_nor_doubles_it(world: &m
     let mut crashes = 0;
     for fate in [Fate::NotDelivered, Fate::Delivered] {
         for request in 1.. {
-            arena.roll_back().await;
+            arena.end().await;
             arena.start_again().await;
             // The next tick advances.
             arena.run_until_due().await.expect("every promise kept");
@@ -183,7 +183,7 @@ async fn a_clock_that_jumps_promotes_nothing(world: &mut World) {
             matches!(status, Status::Running { step: 0, .. }),
             "{hours} h: {status:?}"
         );
-        arena.roll_back().await;
+        arena.end().await;
     }
 }
 
@@ -247,7 +247,7 @@ async fn storm(world: &World, seed: u64) -> usize {
     let outcome = arena.run(12).await;
     outcome.unwrap_or_else(|why| panic!("run again with {SEED}={seed}\n{callers:?}\n{why}"));
     let steps = arena.steps();
-    arena.roll_back().await;
+    arena.end().await;
     steps
 }
 

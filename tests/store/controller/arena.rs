@@ -268,6 +268,9 @@ impl Seat {
     }
 }
 
+/// What operators in a storm set at the most.
+const LONGEST_FREEZE: Duration = Duration::from_secs(600);
+
 /// The environment of every arena in its world, in turn.
 pub(super) const NAME: &str = "Main_IVR";
 
@@ -521,16 +524,19 @@ impl<'a> Arena<'a> {
 
     /// A short freeze window.
     fn draw_freeze(&mut self) -> AddFreeze {
-        let length = Duration::from_secs(self.random.random_range(30..600));
+        let most = LONGEST_FREEZE.as_secs();
+        let length = Duration::from_secs(self.random.random_range(30..most));
         self.freeze_for(length)
     }
 
-    /// Ends the rollout, so that no controller is concerned with it any more.
-    pub(super) async fn roll_back(&mut self) {
+    /// Ends the rollout, so that no controller is concerned with it any more, and waits for the end of every freeze window, so that
+    /// no other is.
+    pub(super) async fn end(&mut self) {
         let ended = self.replica.tries(&self.name, commands::rollback()).await;
         // There may be nothing left to roll back.
         let _ = ended;
         self.note().await.expect("a rollback breaks no promise");
+        self.world.clock.advance(LONGEST_FREEZE);
     }
 
     /// Calls come in, and those whose time has come are reported.

@@ -108,6 +108,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics.clone(),
     );
     following.also(|stop| writer.run(stop));
+    let (test_calls, test_call_writer) =
+        evidence::test_calls(Arc::clone(&replica), Arc::clone(&clock));
+    following.also(|stop| test_call_writer.run(stop));
     let (reports, report_writer) =
         evidence::reports(Arc::clone(&replica), Arc::clone(&clock), &metrics);
     following.also(|stop| report_writer.run(stop));
@@ -141,6 +144,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         replica,
         control,
         exposures,
+        test_calls,
         reports,
         flow_ends: args.flow_ends.flow_ends(),
         preflight: Preflight {

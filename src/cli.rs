@@ -38,6 +38,7 @@ mod rollback;
 mod rollout;
 mod settings;
 mod slot;
+mod smoke;
 mod snapshot;
 #[cfg(feature = "embedded")]
 mod store;
@@ -119,6 +120,9 @@ enum Verb {
     /// Smoke tests: calls that go to one slot, whatever the weight.
     #[command(subcommand)]
     Override(overrides::Override),
+    /// Make a test call: set an override, wait until the call was decided and has ended, and take the override away again. Exit
+    /// code 0 if it ended well, 2 if it ended badly or elsewhere, 7 if it has not come or not ended.
+    Smoke(Box<smoke::Smoke>),
     /// Freeze windows: times in which nobody moves callers towards a candidate.
     #[command(subcommand)]
     Freeze(freeze::Freeze),
@@ -192,6 +196,7 @@ impl Verb {
             Self::Preflight(preflight) => preflight.run(output).await,
             Self::Weight(weight) => weight.run(output).await,
             Self::Override(overrides) => overrides.run(output).await,
+            Self::Smoke(smoke) => smoke.run(output).await,
             Self::Freeze(freeze) => freeze.run(output).await,
             Self::Genesys(genesys) => genesys.run(output).await,
             Self::History(history) => history.run(output).await,

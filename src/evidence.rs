@@ -11,6 +11,9 @@
 //!
 //! Where a metric comes as counts of intervals instead, the controller that leads asks the platform's [`analytics`] for them.
 //!
+//! A call that an override gave to a slot is noted too ([`TestCallLog`]), whatever the weight: not for the judge, but for whoever
+//! waits for the test call.
+//!
 //! What is stored is read by a judge in a [`Hearing`].
 
 pub mod analytics;
@@ -18,9 +21,11 @@ mod batches;
 mod hearing;
 mod queue;
 mod reports;
+mod test_calls;
 mod writer;
 
 pub use hearing::Hearing;
 pub use queue::{CAPACITY, Exposures, Queue, queue};
 pub use reports::{MOST_OUTCOMES, NotStored, ReportWriter, Reports, WAITING_REPORTS, reports};
+pub use test_calls::{TestCallLog, TestCallWriter, test_calls};
 pub use writer::Writer;

@@ -37,7 +37,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::Authenticator;
 use crate::clock::Clock;
 use crate::control::Control;
-use crate::evidence::{Exposures, Reports};
+use crate::evidence::{Exposures, Reports, TestCallLog};
 use crate::genesys::flow_end::FlowEnds;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
@@ -58,6 +58,8 @@ pub struct Listener {
     pub control: Arc<Control>,
     /// Where decisions leave what they are evidence of.
     pub exposures: Exposures,
+    /// Where decisions by an override are noted.
+    pub test_calls: TestCallLog,
     /// Where outcomes are reported.
     pub reports: Reports,
     /// What the ends of flows mean that Genesys Cloud tells of.

@@ -5,17 +5,20 @@
 
 mod explanation;
 mod rollout;
+mod test_calls;
 
 use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
 use crate::domain::slot::{BySlot, Slot};
+use crate::domain::test_calls::TestCalls;
 use crate::store::verify;
 
 pub(super) use explanation::*;
 pub(super) use rollout::*;
+pub(super) use test_calls::*;
 
 /// An environment.
 #[derive(Debug, Deserialize)]
@@ -157,9 +160,24 @@ pub(super) struct SettingsWritten {
 }
 
 /// Which calls: the number, under the name of the kind of number that it is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Calls(std::collections::BTreeMap<String, String>);
+
+impl Calls {
+    /// Whether they are these.
+    pub(super) fn are(&self, calls: TestCalls) -> bool {
+        let (kind, number) = match calls {
+            TestCalls::Ani(number) => ("ani", number),
+            TestCalls::Dnis(number) => ("dnis", number),
+        };
+        let Self(known) = self;
+        known.len() == 1
+            && known
+                .get(kind)
+                .is_some_and(|known| *known == number.to_string())
+    }
+}
 
 impl fmt::Display for Calls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

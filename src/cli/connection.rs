@@ -39,7 +39,12 @@ pub(super) struct AdminArgs {
 impl AdminArgs {
     /// A client of the admin API.
     pub(super) fn client(&self) -> Result<Client, Failure> {
-        Client::new(&self.server, &self.token, &self.trust)
+        self.client_of(&self.server)
+    }
+
+    /// A client of another listener, with the same token and trust.
+    pub(super) fn client_of(&self, listener: &BaseUrl) -> Result<Client, Failure> {
+        Client::new(listener, &self.token, &self.trust)
     }
 }
 

@@ -28,11 +28,13 @@ pub(super) enum Exit {
     Aborted,
     /// The rollout that was waited for needs a person.
     NeedsAPerson,
+    /// The test call ended badly, or somewhere else.
+    EndedBadly,
 }
 
 /// Every exit code with its documented meaning. Scripts rely on them: a code never changes its meaning. `rollout wait` has two of
-/// its own.
-const EXIT_CODES: [(u8, Exit, &str); 10] = [
+/// its own, and `smoke` one.
+const EXIT_CODES: [(u8, Exit, &str); 11] = [
     (0, Exit::Done, "done"),
     (
         1,
@@ -63,7 +65,7 @@ const EXIT_CODES: [(u8, Exit, &str); 10] = [
     (
         7,
         Exit::Pending,
-        "not yet: the change is made, but not every live replica has confirmed it; or the slot has not drained; or the rollout has not ended",
+        "not yet: the change is made, but not every live replica has confirmed it; or the slot has not drained; or the rollout has not ended; or the test call has not come or not ended",
     ),
     (
         2,
@@ -74,6 +76,11 @@ const EXIT_CODES: [(u8, Exit, &str); 10] = [
         3,
         Exit::NeedsAPerson,
         "of `rollout wait`: the rollout is paused, or waits for consent; a person has to decide",
+    ),
+    (
+        2,
+        Exit::EndedBadly,
+        "of `smoke`: the test call ended badly, or another version took it",
     ),
 ];
 
@@ -134,6 +141,7 @@ mod tests {
             (Exit::Pending, 7),
             (Exit::Aborted, 2),
             (Exit::NeedsAPerson, 3),
+            (Exit::EndedBadly, 2),
         ];
         for (exit, code) in codes {
             assert_eq!(exit.code(), code, "{exit:?}");

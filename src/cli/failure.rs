@@ -58,6 +58,11 @@ impl Failure {
         Self::own(Exit::Aborted, "aborted", "aborted", detail)
     }
 
+    /// The test call that was waited for is a bad sign.
+    pub(super) fn smoke(detail: String) -> Self {
+        Self::own(Exit::EndedBadly, "smoke", "the test failed", detail)
+    }
+
     /// The rollout that was waited for does not go on by itself.
     pub(super) fn needs_a_person(detail: String) -> Self {
         let kind = "needs-a-person";

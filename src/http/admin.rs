@@ -21,6 +21,7 @@ mod refusals;
 mod repair;
 mod rollouts;
 mod snapshot;
+mod test_calls;
 mod time;
 mod tokens;
 mod view;
@@ -56,6 +57,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(repair::environment))
         .routes(routes!(commands::add_override))
         .routes(routes!(commands::remove_override))
+        .routes(routes!(test_calls::list))
         .routes(routes!(freezes::list, freezes::add))
         .routes(routes!(freezes::remove))
         .routes(routes!(

@@ -27,7 +27,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::overload::Class;
 use super::problem::{Problem, ProblemSchema};
 use super::{Listener, NO_STORE};
-use crate::domain::decision::{Bucket, Request as Call, decide};
+use crate::domain::decision::{Bucket, Reason, Request as Call, decide};
 use crate::domain::ids::{InterfaceNumber, VariableName};
 use crate::domain::interface::VariableValue;
 use asked::Asked;
@@ -93,6 +93,9 @@ async fn answer_call(listener: &Listener, request: Request) -> Result<Vec<u8>, P
         );
         served.count(&decision, *source);
         listener.exposures.note(served, &decision);
+        if decision.reason == Reason::Override {
+            listener.test_calls.note(served, &call, decision.slot);
+        }
         let interface = asked.interface(decision.interface);
         answer::render(&served.compiled, &decision, interface, *source)
     })

@@ -13,6 +13,7 @@ mod intervals;
 mod outcomes;
 pub mod packed;
 mod settings;
+mod test_calls;
 #[cfg(test)]
 mod tests;
 

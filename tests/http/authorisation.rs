@@ -83,6 +83,10 @@ const ROWS: &[(&str, Needs)] = &[
         "GET /v1/environments/{environment}/preflight",
         Needs::OperateHere,
     ),
+    (
+        "GET /v1/environments/{environment}/test-calls",
+        Needs::ReadHere,
+    ),
     ("PUT /v1/environments/{environment}", Needs::OperateHere),
     ("DELETE /v1/environments/{environment}", Needs::OperateHere),
     (

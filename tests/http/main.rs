@@ -38,6 +38,7 @@ mod repair;
 mod rollouts;
 mod shortcut;
 mod snapshot;
+mod test_calls;
 mod tls;
 mod tokens;
 mod variables;

@@ -119,6 +119,7 @@ impl TestApp {
                 DRAIN_TIME,
             )),
             exposures: process.exposures.clone(),
+            test_calls: process.test_calls.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),
             preflight: Preflight::default(),

@@ -35,6 +35,7 @@ mod repair;
 mod rollouts;
 mod settings;
 mod shutdown;
+mod smoke;
 mod split;
 mod stability;
 mod tls;

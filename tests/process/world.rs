@@ -106,6 +106,11 @@ impl Process {
         }
     }
 
+    /// What it has said on standard output since it was last waited for; to be asked once it has ended.
+    pub(crate) fn rest(&self) -> String {
+        self.lines.iter().map(|line| line + "\n").collect()
+    }
+
     /// What it has written to standard error.
     pub(crate) fn errors(&self) -> String {
         std::fs::read_to_string(&self.errors).expect("its standard error")

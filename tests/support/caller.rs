@@ -63,6 +63,7 @@ impl Caller {
             limits: RequestLimits::default(),
             load: Arc::default(),
             exposures: process.exposures.clone(),
+            test_calls: process.test_calls.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),
             preflight: Preflight::default(),

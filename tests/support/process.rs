@@ -16,7 +16,7 @@ use traffic_cop::domain::repair::{Repair, Target};
 use traffic_cop::domain::settings::{Settings, SettingsCommand};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::{Command, Environment};
-use traffic_cop::evidence::{self, Exposures, Reports, Writer};
+use traffic_cop::evidence::{self, Exposures, Reports, TestCallLog, TestCallWriter, Writer};
 use traffic_cop::replica::tracked::Tracked;
 use traffic_cop::replica::{CatchUpError, Replica, Served, tasks, validation};
 use traffic_cop::store::connection::Endpoint;
@@ -33,6 +33,8 @@ pub(crate) struct Process {
     pub(crate) replica: Arc<Replica>,
     pub(crate) control: Arc<Control>,
     pub(crate) exposures: Exposures,
+    pub(crate) test_calls: TestCallLog,
+    test_call_writer: Arc<Mutex<TestCallWriter>>,
     /// Outcomes are written while somebody waits for it.
     pub(crate) reports: Reports,
     writer: Arc<Mutex<Writer>>,
@@ -90,6 +92,7 @@ impl Process {
         let control = Control::new(replica.clone(), clock.clone(), metrics.clone(), DRAIN_TIME);
         let (exposures, queue) = evidence::queue(clock.clone(), &metrics);
         let writer = Writer::new(queue, replica.clone(), clock.clone(), metrics.clone());
+        let (test_calls, test_call_writer) = evidence::test_calls(replica.clone(), clock.clone());
         let (reports, report_writer) = evidence::reports(replica.clone(), clock.clone(), &metrics);
         // Ends with the last way into its queue.
         tokio::spawn(report_writer.run(CancellationToken::new()));
@@ -97,11 +100,18 @@ impl Process {
             replica,
             control: Arc::new(control),
             exposures,
+            test_calls,
+            test_call_writer: Arc::new(Mutex::new(test_call_writer)),
             reports,
             writer: Arc::new(Mutex::new(writer)),
             metrics,
             clock,
         }
+    }
+
+    /// Has it write the test calls that wait.
+    pub(crate) async fn write_test_calls(&self) {
+        self.test_call_writer.lock().await.flush().await;
     }
 
     /// Has it prove answers, until the result is dropped.

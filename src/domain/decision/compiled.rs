@@ -134,12 +134,26 @@ impl Compiled {
         Caller::new(flow_version, self.version(flow_version))
     }
 
+    /// The calls of the override that gives this call to a slot at `now`.
+    #[must_use]
+    pub fn test_calls_of(&self, request: &Request<'_>, now: Timestamp) -> Option<TestCalls> {
+        self.leading(request, || now).map(|one| one.calls)
+    }
+
     /// The slot that an override gives the call to. The clock is read only if one is for this call.
     pub(super) fn overridden(
         &self,
         request: &Request<'_>,
         now: impl FnOnce() -> Timestamp,
     ) -> Option<Slot> {
+        self.leading(request, now).map(|one| one.to)
+    }
+
+    fn leading(
+        &self,
+        request: &Request<'_>,
+        now: impl FnOnce() -> Timestamp,
+    ) -> Option<&CompiledOverride> {
         if self.overrides.is_empty() {
             return None;
         }
@@ -151,7 +165,7 @@ impl Compiled {
             .peekable();
         leading.peek()?;
         let now = now();
-        leading.find(|one| !one.has_expired(now)).map(|one| one.to)
+        leading.find(|one| !one.has_expired(now))
     }
 
     /// The version that a caller names, if the environment remembers it. A caller that names none names no version.

@@ -11,7 +11,7 @@ mod sample;
 mod signing_keys;
 mod threads;
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::oidc::issuers::Issuers;
 use crate::access::{Authenticator, Keyring};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{LogFormat, ServeArgs, Switch};
+use crate::config::{LogFormat, ServeArgs, Switch, may_colour};
 use crate::control::Control;
 use crate::controller::Controller;
 use crate::data_dir::{DataDir, DataDirError};
@@ -216,7 +216,7 @@ fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr);
     match args.log_format {
-        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Text => log.with_ansi(may_colour(&std::io::stderr())).init(),
         LogFormat::Json => log.json().flatten_event(true).init(),
     }
     Ok(())

@@ -14,6 +14,7 @@ mod confirm;
 mod connection;
 mod cutover;
 mod decide;
+mod doctor;
 mod env;
 mod events;
 mod exit;
@@ -28,9 +29,11 @@ mod interface;
 mod issuer;
 mod journal;
 mod json;
+mod man;
 mod moment;
 mod output;
 mod overrides;
+mod paint;
 mod preflight;
 mod receipt;
 mod repair;
@@ -40,6 +43,7 @@ mod settings;
 mod slot;
 mod smoke;
 mod snapshot;
+mod status;
 #[cfg(feature = "embedded")]
 mod store;
 mod table;
@@ -155,6 +159,12 @@ enum Verb {
     /// The journal as evidence: a copy that is proved without the service.
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Show every environment and every replica at a glance.
+    Status(status::Status),
+    /// Look at a deployment, a line per check, and say what to do: exit code 0 if nothing has failed.
+    Doctor(Box<doctor::Doctor>),
+    /// Write the manual, a page per command, into a directory.
+    Man(man::Man),
     /// Print a script that completes these commands in a shell.
     Completions(completions::Completions),
 }
@@ -209,6 +219,9 @@ impl Verb {
             Self::Snapshot(snapshot) => snapshot.run(output).await,
             Self::Journal(journal) => journal.run(output).await,
             Self::Audit(audit) => audit.run(output).await,
+            Self::Status(status) => status.run(output).await,
+            Self::Doctor(doctor) => doctor.run(output).await,
+            Self::Man(man) => man.run(),
             Self::Completions(completions) => completions.run(),
         }
     }

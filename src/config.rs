@@ -7,6 +7,7 @@ mod overload;
 mod preflight;
 mod tls;
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -359,6 +360,14 @@ pub struct StoreServeArgs {
         value_name = "ADDRESS"
     )]
     pub address: SocketAddr,
+}
+
+/// Whether what is written to `stream` may have colours: it is a terminal, and `NO_COLOR` is not set (https://no-color.org). That is
+/// no setting of this program, and so no argument.
+#[must_use]
+pub fn may_colour(stream: &impl IsTerminal) -> bool {
+    let is_unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    stream.is_terminal() && !is_unwanted
 }
 
 /// Form of the log.

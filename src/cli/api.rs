@@ -308,6 +308,24 @@ pub(super) struct Event {
     pub(super) change: Entry,
 }
 
+/// The replicas.
+#[derive(Debug, Deserialize)]
+pub(super) struct Replicas {
+    pub(super) replicas: Vec<ReplicaState>,
+}
+
+/// A replica, by its last heartbeat.
+#[derive(Debug, Deserialize)]
+pub(super) struct ReplicaState {
+    pub(super) replica: String,
+    pub(super) live: bool,
+    /// Changes that it does not have yet.
+    pub(super) lag: u64,
+    /// Since its heartbeat was last seen to move.
+    pub(super) age_ms: u64,
+    pub(super) version: String,
+}
+
 /// Every token.
 #[derive(Debug, Deserialize)]
 pub(super) struct Tokens {

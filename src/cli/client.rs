@@ -53,6 +53,8 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("traffic-cop/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
+            // For `doctor`, which looks at the server's certificate.
+            .tls_info(true)
             // The API never redirects; what does is a log-in page, and no answer.
             .redirect(reqwest::redirect::Policy::none());
         builder = trust.apply(builder, base)?;

@@ -47,7 +47,8 @@ pub(super) fn environment(environment: &Environment) -> String {
     lines.join("\n")
 }
 
-fn rollout(rollout: &RolloutGlance) -> String {
+/// Where a rollout stands, in short.
+pub(super) fn rollout(rollout: &RolloutGlance) -> String {
     let (step, steps) = (rollout.step, rollout.steps);
     match &rollout.paused {
         Some(cause) => format!("rollout: paused in step {step} of {steps} ({cause})"),

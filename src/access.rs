@@ -7,6 +7,7 @@ mod jwt;
 mod keyring;
 pub mod oauth;
 pub mod oidc;
+pub mod session;
 mod table;
 pub mod token;
 

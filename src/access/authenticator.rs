@@ -7,11 +7,12 @@ use subtle::ConstantTimeEq;
 
 use super::credential::Credential;
 use super::keyring::Proved;
-use super::oauth::{AccessToken, ClientClaims, NotIssued};
+use super::oauth::{ACCESS_TOKEN, AccessToken, ClientClaims, NotIssued};
+use super::session::{OwnKey, Session, SessionClaims};
 use super::token::{PREFIX, TokenText, hash};
 use super::{AccessTable, BasicPair, Keyring, Principal};
 use crate::clock::Clock;
-use crate::domain::access::{Grant, TokenHash};
+use crate::domain::access::{Grant, TokenHash, TokenId};
 use crate::domain::ids::Actor;
 
 /// The name of who holds the first admin token.
@@ -43,6 +44,7 @@ pub struct Authenticator {
     first_admin: Option<(TokenHash, Arc<Principal>)>,
     anonymous: Option<Arc<Principal>>,
     keyring: Arc<Keyring>,
+    session_key: OwnKey,
 }
 
 impl Authenticator {
@@ -143,7 +145,7 @@ impl Authenticator {
         let proved = self.keyring.prove(jwt).ok()?;
         proved.times().hold(clock.now()).then_some(())?;
         match proved {
-            Proved::Client(claims) => access.holder(&claims, clock),
+            Proved::Client(claims) => access.holder(&claims.sub, &claims.text, clock),
             Proved::Subject(claims) => access.subject(&claims),
         }
     }
@@ -172,7 +174,7 @@ impl Authenticator {
             .or_else(|| access.client(&pair.form_decoded(), now))
             .ok_or(NotIssued::InvalidClient)?;
         let claims = ClientClaims::new(client.id.clone(), client.text, client.ends_at, now);
-        let text = self.keyring.signing_keys().sign(&claims);
+        let text = self.keyring.signing_keys().sign(&claims, ACCESS_TOKEN);
         let scopes = client.token.grant.scopes.iter();
         let scopes: Vec<_> = scopes.map(|scope| scope.as_str()).collect();
         let text = text.ok_or(NotIssued::NoKey)?;
@@ -182,6 +184,63 @@ impl Authenticator {
             lifetime: claims.lifetime(),
             scope: scopes.join(" "),
         })
+    }
+
+    /// Opens a session for whoever has typed `text`, a token.
+    ///
+    /// # Errors
+    /// The text is no valid token.
+    pub fn open_session(
+        &self,
+        text: &str,
+        access: Option<&AccessTable>,
+        clock: &dyn Clock,
+    ) -> Result<(Session, Arc<Principal>), Unauthenticated> {
+        let now = clock.now();
+        let owner = access.and_then(|access| access.owner(text.as_bytes(), now));
+        let (claims, principal) = match owner {
+            Some(owner) => {
+                let principal = access.and_then(|access| access.find(text.as_bytes(), clock));
+                let claims = SessionClaims::new(owner.id.clone(), owner.text, owner.ends_at, now);
+                (claims, principal)
+            }
+            None => {
+                let principal = self.first_admin(text.as_bytes());
+                let id = hash(text.as_bytes()).id();
+                (
+                    SessionClaims::new(TokenId(FIRST_ADMIN.to_owned()), id, None, now),
+                    principal,
+                )
+            }
+        };
+        let principal = principal.ok_or(Unauthenticated::Invalid)?;
+        let session = claims.seal(&self.keyring.signing_keys(), &self.session_key);
+        let session = session.ok_or(Unauthenticated::Invalid)?;
+        Ok((session, principal))
+    }
+
+    /// Whose session this is, as of now.
+    ///
+    /// # Errors
+    /// It is none, has ended, or the token it was opened with has.
+    pub fn session_holder(
+        &self,
+        session: &str,
+        access: Option<&AccessTable>,
+        clock: &dyn Clock,
+    ) -> Result<Arc<Principal>, Unauthenticated> {
+        let keys = self.keyring.signing_keys();
+        let claims = SessionClaims::open(session, &keys, &self.session_key, clock.now());
+        let claims = claims.ok_or(Unauthenticated::Invalid)?;
+        let holder = if claims.sub.0 == FIRST_ADMIN {
+            let known = self.first_admin.as_ref();
+            known
+                .filter(|(known, _)| known.id() == claims.text)
+                .map(|(_, principal)| Arc::clone(principal))
+        } else {
+            access.and_then(|access| access.holder(&claims.sub, &claims.text, clock))
+        };
+        holder.ok_or(Unauthenticated::Invalid)
     }
 
     fn first_admin_pair(&self, encoded: &[u8]) -> Option<Arc<Principal>> {

@@ -23,6 +23,9 @@ use crate::domain::access::TokenId;
 pub const LIFETIME: Duration = Duration::from_secs(60 * 60);
 /// Who issues them, and for whom: this service, whatever its address.
 const ISSUER: &str = "urn:traffic-cop";
+/// The type of an access token among JWTs. Not a plain `JWT`: nobody shall take it for proof of who somebody is (RFC 9068,
+/// section 2.1).
+pub(super) const ACCESS_TOKEN: &str = "at+jwt";
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

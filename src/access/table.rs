@@ -8,7 +8,6 @@ use arc_swap::ArcSwap;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::oauth::ClientClaims;
 use super::oidc::SubjectClaims;
 use super::token::hash;
 use super::{BasicPair, Principal};
@@ -49,7 +48,7 @@ impl Verified {
     }
 }
 
-/// A client of OAuth that has proved to be one.
+/// A token that was presented, as by a client of OAuth.
 pub(super) struct Client<'a> {
     /// Its id.
     pub(super) id: &'a TokenId,
@@ -130,14 +129,29 @@ impl AccessTable {
         })
     }
 
-    /// Who an access token was issued to, while the text it was issued for still works.
+    /// Whose token `text` is, unless it has expired.
+    pub(super) fn owner(&self, text: &[u8], now: Timestamp) -> Option<Client<'_>> {
+        let hash = hash(text);
+        self.access.tokens.iter().find_map(|(id, token)| {
+            let (_, ends_at) = token.texts().find(|(known, _)| *known == hash)?;
+            ends_at.is_none_or(|end| end > now).then(|| Client {
+                id,
+                text: hash.id(),
+                ends_at,
+                token,
+            })
+        })
+    }
+
+    /// The holder of the token `id`, while its text of the id `text` still works.
     pub(super) fn holder(
         &self,
-        claims: &ClientClaims,
+        id: &TokenId,
+        text: &TokenId,
         clock: &dyn Clock,
     ) -> Option<Arc<Principal>> {
-        let token = self.access.tokens.get(&claims.sub)?;
-        let (hash, _) = token.texts().find(|(hash, _)| hash.id() == claims.text)?;
+        let token = self.access.tokens.get(id)?;
+        let (hash, _) = token.texts().find(|(hash, _)| hash.id() == *text)?;
         self.texts.get(&hash)?.clone().now(clock)
     }
 

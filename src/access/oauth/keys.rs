@@ -7,9 +7,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use ring::rand::SystemRandom;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use rustls::pki_types::pem::{PemObject, SectionKind};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 
-use super::ClientClaims;
 use crate::access::jwt::{self, Presented, Unproved, VerifyingKey};
 
 /// What comes before the 32 bytes of a public Ed25519 key in a `PUBLIC KEY` (RFC 8410, section 4).
@@ -93,17 +94,19 @@ impl SigningKeys {
         self.signing.is_some()
     }
 
-    /// The token that says `claims`; `None` without a key to sign with.
-    pub(in crate::access) fn sign(&self, claims: &ClientClaims) -> Option<String> {
+    /// The token of type `kind` that says `claims`; `None` without a key to sign with.
+    pub(in crate::access) fn sign(&self, claims: &impl Serialize, kind: &str) -> Option<String> {
         let (id, key) = self.signing.as_ref()?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(id.clone());
-        // Not a plain `JWT`: nobody shall take it for proof of who somebody is (RFC 9068, section 2.1).
-        header.typ = Some("at+jwt".to_owned());
+        header.typ = Some(kind.to_owned());
         jsonwebtoken::encode(&header, claims, key).ok()
     }
 
-    pub(in crate::access) fn prove(&self, token: &Presented<'_>) -> Result<ClientClaims, Unproved> {
+    pub(in crate::access) fn prove<C: DeserializeOwned>(
+        &self,
+        token: &Presented<'_>,
+    ) -> Result<C, Unproved> {
         token.prove(&self.verifying)
     }
 }
@@ -142,6 +145,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::access::oauth::{ACCESS_TOKEN, ClientClaims};
     use crate::domain::access::TokenId;
 
     fn claims() -> ClientClaims {
@@ -168,7 +172,10 @@ MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
         let (first, second) = (generate().unwrap(), generate().unwrap());
         let keys = |texts: &[&str]| SigningKeys::from_pem(texts.concat().as_bytes()).unwrap();
         let [old, new] = [keys(&[&first]), keys(&[&first, &second])];
-        let (by_old, by_new) = (old.sign(&claims()).unwrap(), new.sign(&claims()).unwrap());
+        let (by_old, by_new) = (
+            old.sign(&claims(), ACCESS_TOKEN).unwrap(),
+            new.sign(&claims(), ACCESS_TOKEN).unwrap(),
+        );
         assert_eq!(proved(&new, &by_old), Ok(claims()));
         assert_eq!(proved(&new, &by_new), Ok(claims()));
         assert_eq!(proved(&old, &by_new), Err(Unproved::UnknownKey));
@@ -181,16 +188,18 @@ MCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=
     #[test]
     fn a_public_key_proves_and_does_not_sign() {
         let (private, public) = (PRIVATE.as_bytes(), PUBLIC.as_bytes());
-        let token = SigningKeys::from_pem(private).unwrap().sign(&claims());
+        let token = SigningKeys::from_pem(private)
+            .unwrap()
+            .sign(&claims(), ACCESS_TOKEN);
         let public = SigningKeys::from_pem(public).unwrap();
-        assert!(!public.can_sign() && public.sign(&claims()).is_none());
+        assert!(!public.can_sign() && public.sign(&claims(), ACCESS_TOKEN).is_none());
         assert_eq!(proved(&public, &token.unwrap()), Ok(claims()));
     }
 
     #[test]
     fn a_changed_token_is_not_proved() {
         let keys = SigningKeys::from_pem(PRIVATE.as_bytes()).unwrap();
-        let token = keys.sign(&claims()).unwrap();
+        let token = keys.sign(&claims(), ACCESS_TOKEN).unwrap();
         let [header, body, signature]: [&str; 3] =
             token.split('.').collect::<Vec<_>>().try_into().unwrap();
         let other = ClientClaims {

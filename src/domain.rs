@@ -6,6 +6,7 @@
 //! and the schema of those bodies.
 
 pub mod access;
+pub mod chance;
 pub mod command;
 pub mod conversation;
 pub mod decision;

@@ -1,6 +1,7 @@
 //! The environment: two slots, which of them is active, and the share of new calls that goes to the other.
 
 mod commands;
+mod difference;
 mod freezes;
 mod interfaces;
 mod overrides;

@@ -1,5 +1,6 @@
 //! What each command does, by example; then what holds in every state that commands can lead to.
 
+mod differences;
 mod freezes;
 mod interfaces;
 mod ramp;

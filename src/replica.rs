@@ -29,7 +29,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 pub use contact::{CatchUpError, JournalFault};
-pub use snapshot::{Served, Snapshot, Source};
+pub use snapshot::{Decided, Served, Snapshot, Source};
 
 use crate::clock::Clock;
 use crate::domain::freeze::Frozen;
@@ -336,7 +336,7 @@ impl Replica {
         let previous = previous
             .as_deref()
             .filter(|snapshot| snapshot.source != Source::Default);
-        let next = Snapshot::of(follower, previous, source, &self.metrics);
+        let next = Snapshot::of(follower, previous, source, self.clock.now(), &self.metrics);
         let sequence = next.sequence;
         let alarms = &self.metrics.alarms;
         let first = |tell: fn(&Known<'_>) -> Option<String>| {

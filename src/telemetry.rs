@@ -132,6 +132,12 @@ impl DecisionCounters {
         self.0[slot][reason as usize].inc();
     }
 
+    /// Decisions to `slot` so far that a draw has made by the weight.
+    #[must_use]
+    pub fn drawn(&self, slot: Slot) -> u64 {
+        self.0[slot][Reason::Weighted as usize].get()
+    }
+
     /// Decisions to `slot` so far, whatever the reason.
     #[must_use]
     pub fn total(&self, slot: Slot) -> u64 {

@@ -12,7 +12,7 @@ use crate::domain::drain::LastCalls;
 use crate::domain::ids::EnvironmentName;
 use crate::domain::slot::{BySlot, Slot};
 use crate::store::StoreError;
-use crate::store::heartbeats::{Calls, Presence, SlotCalls};
+use crate::store::heartbeats::{Calls, MINUTES, Presence, SlotCalls};
 
 /// What this replica has counted so far.
 #[derive(Debug, Default)]
@@ -85,26 +85,74 @@ impl Replica {
         minutes: u16,
     ) -> Result<Reported, StoreError> {
         self.look_around().await?;
-        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
-        let mut reported = Reported {
-            calls: BySlot::default(),
-            last: LastCalls::default(),
+        Ok(self.known_calls().of(environment, minutes))
+    }
+
+    /// What is known of calls without asking the store: of those that others decided, what they told a few seconds ago.
+    #[must_use]
+    pub fn known_calls(&self) -> KnownCalls {
+        let monotonic = self.clock.monotonic();
+        let mut known = KnownCalls {
+            now: self.clock.now(),
+            calls: vec![self.count_calls()],
             silent: Vec::new(),
         };
-        reported.add(&self.count_calls(), environment, minutes, now);
         self.with_peers(|peers| {
             let others = peers
                 .iter()
                 .filter(|peer| peer.heartbeat.replica != self.id());
             for peer in others {
                 let heartbeat = &peer.heartbeat;
-                reported.add(&heartbeat.calls, environment, minutes, now);
+                known.calls.push(heartbeat.calls.clone());
                 if peer.presence(monotonic) == Presence::Silent {
                     let silent = (heartbeat.replica.clone(), heartbeat.written_at);
-                    reported.silent.push(silent);
+                    known.silent.push(silent);
                 }
             }
         });
-        Ok(reported)
+        known
+    }
+}
+
+/// What is known of the calls that replicas have decided.
+#[derive(Debug)]
+pub struct KnownCalls {
+    now: Timestamp,
+    /// Of each replica.
+    calls: Vec<Calls>,
+    silent: Vec<(String, Timestamp)>,
+}
+
+impl KnownCalls {
+    /// Those of one environment, in the last `minutes`.
+    #[must_use]
+    pub fn of(&self, environment: &EnvironmentName, minutes: u16) -> Reported {
+        let mut reported = Reported {
+            calls: BySlot::default(),
+            last: LastCalls::default(),
+            silent: self.silent.clone(),
+        };
+        for calls in &self.calls {
+            reported.add(calls, environment, minutes, self.now);
+        }
+        reported
+    }
+
+    /// Those of one environment by the minute: an hour, the oldest first, the present minute last.
+    #[must_use]
+    pub fn by_minute(&self, environment: &EnvironmentName) -> Vec<BySlot<u64>> {
+        let mut minutes = vec![BySlot::default(); usize::from(MINUTES)];
+        for calls in &self.calls {
+            let known = calls.of(environment);
+            for slot in Slot::BOTH {
+                let counts = known[slot].into_iter();
+                let counts = counts.flat_map(|calls| calls.by_minute(self.now));
+                for (age, count) in counts {
+                    let place = minutes.len() - 1 - usize::from(age);
+                    minutes[place][slot] += count;
+                }
+            }
+        }
+        minutes
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use jiff::Timestamp;
 
 use super::follower::Follower;
 use super::tracked::Tracked;
@@ -12,7 +13,7 @@ use crate::domain::Environment;
 use crate::domain::access::Access;
 use crate::domain::decision::{Compiled, Decision};
 use crate::domain::ids::{EnvironmentName, Revision, Sequence};
-use crate::domain::slot::BySlot;
+use crate::domain::slot::{BySlot, Slot};
 use crate::store::format::Document;
 use crate::telemetry::{DecisionCounters, Metrics};
 
@@ -72,6 +73,29 @@ pub struct Served {
     /// Why the last record's state is not the one served.
     pub fault: Option<String>,
     counters: [DecisionCounters; Source::ALL.len()],
+    /// Since when this process shares calls out as it does now, and what it had decided before.
+    shared_since: (Timestamp, Decided),
+}
+
+/// Decisions that this process has made for an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Decided {
+    /// All of them, by slot.
+    pub calls: BySlot<u64>,
+    /// Those of them that were drawn by the weight.
+    pub drawn: BySlot<u64>,
+}
+
+impl Decided {
+    fn since(self, before: Self) -> Self {
+        let less = |now: BySlot<u64>, before: BySlot<u64>| {
+            BySlot::from_fn(|slot| now[slot].saturating_sub(before[slot]))
+        };
+        Self {
+            calls: less(self.calls, before.calls),
+            drawn: less(self.drawn, before.drawn),
+        }
+    }
 }
 
 impl Snapshot {
@@ -80,15 +104,17 @@ impl Snapshot {
         follower: &mut Follower,
         previous: Option<&Self>,
         source: Source,
+        now: Timestamp,
         metrics: &Metrics,
     ) -> Self {
         let mut environments = previous
             .map(|snapshot| snapshot.environments.clone())
             .unwrap_or_default();
         for name in follower.take_touched() {
+            let before = environments.get(&name).map(|before| &**before);
             match follower
                 .environment(&name)
-                .and_then(|tracked| Served::new(&name, tracked, metrics))
+                .and_then(|tracked| Served::new(&name, tracked, before, now, metrics))
             {
                 Some(served) => environments.insert(name, Arc::new(served)),
                 None => environments.remove(&name),
@@ -117,6 +143,8 @@ impl Served {
     fn new(
         name: &EnvironmentName,
         tracked: &Tracked<Environment>,
+        before: Option<&Self>,
+        now: Timestamp,
         metrics: &Metrics,
     ) -> Option<Self> {
         let good = tracked.good.as_ref()?;
@@ -127,26 +155,51 @@ impl Served {
         else {
             return None;
         };
+        let counters = Source::ALL.map(|source| metrics.decisions(name.as_str(), source.as_str()));
+        let is_shared_alike = |before: &&Self| {
+            let before = &before.environment;
+            (before.active, before.weight) == (environment.active, environment.weight)
+        };
+        let shared_since = match before.filter(is_shared_alike) {
+            Some(before) => before.shared_since,
+            None => (now, decided(&counters)),
+        };
         Some(Self {
             compiled: Compiled::new(name.clone(), good.revision, environment),
             environment: environment.clone(),
             revision: good.revision,
             sequence: tracked.sequence,
             fault: tracked.fault.clone(),
-            counters: Source::ALL.map(|source| metrics.decisions(name.as_str(), source.as_str())),
+            counters,
+            shared_since,
         })
+    }
+
+    /// Since when this process shares calls out as it does now, and the decisions that it has made since. Calls that were being
+    /// decided at that moment may be among them.
+    #[must_use]
+    pub fn decided_since_shared(&self) -> (Timestamp, Decided) {
+        let (at, before) = self.shared_since;
+        (at, decided(&self.counters).since(before))
     }
 
     /// Decisions made for this environment since the process started, by slot.
     pub(super) fn decided(&self) -> BySlot<u64> {
-        BySlot::from_fn(|slot| {
-            let counters = self.counters.iter();
-            counters.map(|counters| counters.total(slot)).sum()
-        })
+        decided(&self.counters).calls
     }
 
     /// Counts a decision made from it.
     pub fn count(&self, decision: &Decision, source: Source) {
         self.counters[source as usize].count(decision.slot, decision.reason);
+    }
+}
+
+fn decided(counters: &[DecisionCounters]) -> Decided {
+    let sum = |count: fn(&DecisionCounters, Slot) -> u64| {
+        BySlot::from_fn(|slot| counters.iter().map(|counters| count(counters, slot)).sum())
+    };
+    Decided {
+        calls: sum(DecisionCounters::total),
+        drawn: sum(DecisionCounters::drawn),
     }
 }

@@ -96,6 +96,14 @@ impl SlotCalls {
             .sum()
     }
 
+    /// Calls of each minute that is told of, and how many minutes ago at `now` that one began; less than [`MINUTES`].
+    pub fn by_minute(&self, now: Timestamp) -> impl Iterator<Item = (u16, u64)> {
+        let newest = (minute_of(now) - self.minute).max(0);
+        let ages = (newest..).map_while(|age| u16::try_from(age).ok());
+        let counts = ages.zip(self.counts.iter().copied());
+        counts.filter(|(age, _)| *age < MINUTES)
+    }
+
     /// Makes `minute` the newest, unless it is past.
     fn go_on_to(&mut self, minute: i64) {
         let new = usize::try_from(minute - self.minute).unwrap_or_default();
@@ -145,6 +153,13 @@ mod tests {
         let known = calls.of(&main());
         assert_eq!(known.blue.expect("calls").last(), at(180));
         assert_eq!(known.green, None, "nothing is told of what had none");
+        let by_minute = |seconds| {
+            let counts = known.blue.expect("calls").by_minute(at(seconds));
+            counts.filter(|(_, count)| *count > 0).collect::<Vec<_>>()
+        };
+        assert_eq!(by_minute(180), [(0, 5), (3, 7)]);
+        assert_eq!(by_minute(180 + 58 * 60), [(58, 5)]);
+        assert_eq!(by_minute(0), [(0, 5), (3, 7)], "a clock that was set back");
     }
 
     #[test]

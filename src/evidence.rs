@@ -24,7 +24,7 @@ mod reports;
 mod test_calls;
 mod writer;
 
-pub use hearing::Hearing;
+pub use hearing::{Hearing, Sample};
 pub use queue::{CAPACITY, Exposures, Queue, queue};
 pub use reports::{MOST_OUTCOMES, NotStored, ReportWriter, Reports, WAITING_REPORTS, reports};
 pub use test_calls::{TestCallLog, TestCallWriter, test_calls};

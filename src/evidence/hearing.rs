@@ -11,11 +11,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::domain::ids::EnvironmentName;
 use crate::domain::judge::evidence::{Evidence, EvidenceDigest, Interval};
-use crate::domain::judge::{Judge, REMEMBERED};
+use crate::domain::judge::metric::ByMetric;
+use crate::domain::judge::mixture::EValue;
+use crate::domain::judge::{Judge, REMEMBERED, Record};
 use crate::domain::rollout::Rollout;
 use crate::store::evidence::BatchKey;
 use crate::store::format::packed::Packed;
@@ -27,6 +29,35 @@ const SLICE: Duration = Duration::from_secs(10 * 60);
 const OVERLAP: Duration = Duration::from_secs(2 * 60);
 /// How often a reading goes back to the oldest call that is not judged.
 const WHOLE_EVERY: Duration = Duration::from_secs(30);
+
+/// Time between two samples of the evidence.
+const SAMPLE: Duration = Duration::from_secs(60);
+const SIGNED_SAMPLE: SignedDuration = SignedDuration::from_secs(60);
+/// Samples kept; of more, every second one goes.
+const SAMPLES: usize = 480;
+
+/// The evidence of harm at a moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Sample {
+    /// When all that had matured was judged.
+    pub at: Timestamp,
+    /// What it came to, of each metric that is watched.
+    pub harm: ByMetric<Option<EValue>>,
+}
+
+impl Sample {
+    /// What a judge knew at a moment.
+    #[must_use]
+    pub fn of(record: &Record, at: Timestamp) -> Self {
+        Self {
+            at,
+            harm: ByMetric::from_fn(|metric| {
+                let record = record.metrics[metric].as_ref();
+                record.map(|record| record.harm.bet.e())
+            }),
+        }
+    }
+}
 
 /// A judge and how far it has heard.
 #[derive(Debug)]
@@ -46,6 +77,8 @@ pub struct Hearing {
     intervals: BTreeSet<BatchKey>,
     /// Batches that could not be read, as of a newer binary.
     unreadable: usize,
+    /// How the evidence went, if somebody wants to see that.
+    samples: Option<Vec<Sample>>,
 }
 
 /// What tells a judge's committed state from every other: how far it got, and a digest of the way.
@@ -81,7 +114,23 @@ impl Hearing {
             outcomes: BTreeSet::new(),
             intervals: BTreeSet::new(),
             unreadable: 0,
+            samples: None,
         }
+    }
+
+    /// The same, with samples of how the evidence goes.
+    #[must_use]
+    pub fn with_samples(self) -> Self {
+        Self {
+            samples: Some(Vec::new()),
+            ..self
+        }
+    }
+
+    /// How the evidence went, a sample a minute at the most, the latest last.
+    #[must_use]
+    pub fn samples(&self) -> &[Sample] {
+        self.samples.as_deref().unwrap_or_default()
     }
 
     /// Whether `rollout`, as it is committed, is what this judge went on from, whatever people have decided about it since. If
@@ -133,10 +182,11 @@ impl Hearing {
             let evidence = self.read(store, self.read_until, until).await?;
             if is_before {
                 self.judge.recall(&evidence);
+                self.judge.advance(until);
             } else {
                 self.judge.absorb(&evidence);
+                self.advance(self.read_until, until);
             }
-            self.judge.advance(until);
             self.read_until = until;
         }
         let is_whole = monotonic.saturating_sub(self.whole_at) >= WHOLE_EVERY;
@@ -147,7 +197,7 @@ impl Hearing {
         let evidence = self.read(store, from, Timestamp::MAX).await?;
         self.judge.absorb(&evidence);
         self.hear_intervals(store).await?;
-        self.judge.advance(now);
+        self.advance(self.read_until, now);
         // Not the later of the two: a clock that had jumped ahead and is right again must not hide what comes now.
         self.read_until = now;
         if is_whole {
@@ -155,6 +205,42 @@ impl Hearing {
         }
         self.forget(now);
         Ok(())
+    }
+
+    /// Judges what has matured from one moment to another. It comes to the same at once and minute by minute: calls are judged in
+    /// the order in which they were assigned.
+    fn advance(&mut self, from: Timestamp, until: Timestamp) {
+        let Some(samples) = &mut self.samples else {
+            return self.judge.advance(until);
+        };
+        let newest = samples.last().map_or(from, |sample| sample.at);
+        // What was before the commit that the judge went on from is not heard here.
+        let mut at = newest.max(from).max(self.committed.watermark);
+        if at >= until {
+            return self.judge.advance(until);
+        }
+        loop {
+            at = later(at, SAMPLE).min(until);
+            self.judge.advance(at);
+            let sample = Sample::of(self.judge.record(), at);
+            // The last one moves on with time until its minute is over.
+            let is_within = |last: &Sample| at.duration_since(last.at) < SIGNED_SAMPLE;
+            let before = samples.len().checked_sub(2).map(|place| samples[place]);
+            if before.as_ref().is_some_and(is_within) {
+                samples.pop();
+            }
+            samples.push(sample);
+            if samples.len() > SAMPLES {
+                let mut place = 0;
+                samples.retain(|_| {
+                    place += 1;
+                    place % 2 == 0
+                });
+            }
+            if at >= until {
+                break;
+            }
+        }
     }
 
     /// Hears the intervals that follow the last one judged. They are few, and dated by their end, long before they are stored.

@@ -29,6 +29,7 @@ use crate::data_dir::{DataDir, DataDirError};
 use crate::evidence::analytics::Analytics;
 use crate::evidence::{self, Writer};
 use crate::http::Listener;
+use crate::http::dashboard::Dashboard;
 use crate::http::listener::tls::Certificates;
 use crate::http::preflight::Preflight;
 use crate::reload;
@@ -155,6 +156,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         authenticator: authenticator.with_keyring(keyring),
         clock,
         metrics,
+        dashboard: Dashboard::default(),
         limits: args.limits.of_requests(args.overload.read_deadline()),
         load: Arc::new(args.overload.load()),
         draining: CancellationToken::new(),
@@ -281,7 +283,8 @@ fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<
     let mut text = format!("decisions  {decisions}\n");
     match doors.second_url()? {
         Some(admin) if !args.decisions_only => {
-            text += &format!("admin      {admin}  (API documentation: {admin}/docs/)\n");
+            text +=
+                &format!("admin      {admin}  (the dashboard; API documentation: {admin}/docs/)\n");
         }
         Some(metrics) => text += &format!("metrics    {metrics}/metrics\n"),
         None => {}

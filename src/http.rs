@@ -5,6 +5,7 @@
 
 mod admin;
 pub mod body;
+pub mod dashboard;
 pub mod decisions;
 mod head;
 pub mod health;
@@ -41,6 +42,7 @@ use crate::evidence::{Exposures, Reports, TestCallLog};
 use crate::genesys::flow_end::FlowEnds;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
+use dashboard::Dashboard;
 pub use limits::RequestLimits;
 use overload::Load;
 use preflight::Preflight;
@@ -72,6 +74,8 @@ pub struct Listener {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Metrics,
+    /// What the dashboard remembers.
+    pub dashboard: Dashboard,
     /// How much a request may hold.
     pub limits: RequestLimits,
     /// How much there is to do, and what is put off for it.
@@ -225,7 +229,7 @@ impl Service<http::Request<Body>> for DecisionsService {
 
 /// What the admin listener answers.
 ///
-/// From the outside in: no answer may be kept, whoever made it; problems are counted where they leave; what there is no time
+/// From the outside in: no answer may be kept, whoever made it; what people look at is dressed for browsers; problems are counted where they leave; what there is no time
 /// for is put off before anything is done for it; what takes too long is given up; a panic becomes a problem that is counted
 /// too; what the API refuses is recorded with who asked.
 pub fn admin_router(listener: Arc<Listener>) -> Router {
@@ -234,6 +238,7 @@ pub fn admin_router(listener: Arc<Listener>) -> Router {
     Router::new()
         .merge(api.layer(recorded))
         .merge(openapi::viewer(description))
+        .merge(dashboard::router(Arc::clone(&listener)))
         .merge(health::router().with_state(Arc::clone(&listener)))
         .route(
             "/metrics",
@@ -245,6 +250,7 @@ pub fn admin_router(listener: Arc<Listener>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&listener), overload::in_time))
         .layer(from_fn_with_state(Arc::clone(&listener), overload::shed))
         .layer(from_fn_with_state(listener, count_problems))
+        .layer(from_fn(dashboard::dress))
         .layer(from_fn(forbid_storing))
 }
 

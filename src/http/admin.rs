@@ -1,21 +1,21 @@
 //! The admin API. A handler reads the request, calls one function and renders what comes back.
 
-mod caller;
+pub(super) mod caller;
 mod commands;
 mod drain;
 mod environments;
 pub(super) mod events;
 mod explain;
-mod extract;
+pub(super) mod extract;
 mod freezes;
 mod health;
-mod history;
+pub(super) mod history;
 mod interfaces;
 mod issuers;
 mod journal;
 mod moment;
 mod operations;
-mod preflight;
+pub(super) mod preflight;
 mod receipt;
 mod refusals;
 mod repair;

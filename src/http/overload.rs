@@ -68,7 +68,9 @@ impl Class {
             // A flow that takes a call waits for them.
             "variables" if *request.method() == Method::POST => Self::Decision,
             "outcomes" => Self::Report,
-            "events" if is_look && path == "/v1/events" => Self::Stream,
+            "events" if is_look && (path == "/v1/events" || path.starts_with("/dashboard/")) => {
+                Self::Stream
+            }
             _ if is_look && path.starts_with("/v1/") => Self::Read,
             _ if is_look => Self::View,
             "rollback" | "abort" | "pause" => Self::Rescue,
@@ -316,6 +318,16 @@ mod tests {
             ("GET", "/openapi.json", Class::View),
             ("GET", "/", Class::View),
             ("GET", "/v1/events", Class::Stream),
+            ("GET", "/dashboard", Class::View),
+            ("GET", "/dashboard/environments/a/cutover", Class::View),
+            ("GET", "/dashboard/environments/a/events", Class::Stream),
+            ("POST", "/dashboard/environments/a/weight", Class::Write),
+            ("POST", "/dashboard/environments/a/rollback", Class::Rescue),
+            (
+                "POST",
+                "/dashboard/environments/a/rollout/pause",
+                Class::Rescue,
+            ),
             ("GET", "/v1/environments", Class::Read),
             ("HEAD", "/v1/environments/rollback", Class::Read),
             ("PUT", "/v1/environments/a", Class::Write),

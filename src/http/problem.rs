@@ -66,6 +66,12 @@ impl Problem {
         self.kind
     }
 
+    /// What happened here and what to do about it.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// A request for an environment that does not exist.
     #[must_use]
     pub fn no_environment() -> Self {

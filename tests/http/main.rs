@@ -11,6 +11,7 @@ mod audit;
 mod authorisation;
 mod commands;
 mod credentials;
+mod dashboard;
 mod decision_errors;
 mod decisions;
 mod description;

@@ -21,14 +21,14 @@ use crate::world::{MAIN, TestApp, because};
 const LOOK: &str = "GET /api/v2/flows/flow-green";
 
 /// An app with a candidate that was published as 45.0, and the Genesys Cloud that it asks.
-struct World {
-    app: TestApp,
-    genesys: Genesys,
+pub(crate) struct World {
+    pub(crate) app: TestApp,
+    pub(crate) genesys: Genesys,
     _secret: TempDir,
 }
 
 impl World {
-    async fn start(policy: Policy) -> Self {
+    pub(crate) async fn start(policy: Policy) -> Self {
         // Long enough for any machine; faults of silence have a shorter one.
         Self::with_budget(policy, Duration::from_secs(30)).await
     }

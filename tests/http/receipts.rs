@@ -12,14 +12,14 @@ use crate::support::{Ask, Fault, Process};
 use crate::world::{MAIN, TestApp, because};
 
 /// What a process does by itself. Ends when it is dropped.
-struct Running {
+pub(crate) struct Running {
     tasks: JoinSet<()>,
     stop: DropGuard,
 }
 
 impl Running {
     /// A process that follows the journal, says so, and looks at the others.
-    fn all(process: &Process) -> Self {
+    pub(crate) fn all(process: &Process) -> Self {
         let mut running = Self::cut_off(process);
         let stop = running.stop.token().clone();
         running

@@ -1,7 +1,7 @@
 //! A process of the service without its sockets.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -16,6 +16,7 @@ use traffic_cop::clock::{Clock, ManualClock};
 use traffic_cop::control::Control;
 use traffic_cop::domain::access::Access;
 use traffic_cop::genesys::flow_end::FlowEnds;
+use traffic_cop::http::dashboard::Dashboard;
 use traffic_cop::http::preflight::Preflight;
 use traffic_cop::http::{self, Listener, RequestLimits};
 
@@ -32,6 +33,8 @@ pub(crate) struct TestApp {
     pub(crate) world: World,
     pub(crate) process: Process,
     pub(crate) listener: Arc<Listener>,
+    /// Made once: it describes the whole API, which takes its time.
+    admin_router: OnceLock<Router>,
     clock: Arc<FragileClock>,
     first_admin: TokenText,
     /// What JWTs are proved with.
@@ -126,6 +129,7 @@ impl TestApp {
             authenticator,
             clock: clock.clone(),
             metrics: process.metrics.clone(),
+            dashboard: Dashboard::default(),
             limits: RequestLimits::default(),
             load: Arc::default(),
             draining: CancellationToken::new(),
@@ -134,6 +138,7 @@ impl TestApp {
             world,
             process,
             listener: Arc::new(listener),
+            admin_router: OnceLock::new(),
             clock,
             first_admin,
             keyring,
@@ -148,8 +153,7 @@ impl TestApp {
 
     /// A request to the admin listener, with the first admin's token.
     pub(crate) fn admin(&self, method: &str, path: &str) -> Ask {
-        Ask::new(http::admin_router(self.listener.clone()), method, path)
-            .by(self.first_admin.reveal())
+        Ask::new(self.admin_router(), method, path).by(self.first_admin.reveal())
     }
 
     /// Has the keys of trusted issuers fetched, as far as that is due.
@@ -165,6 +169,13 @@ impl TestApp {
     /// The text of the first admin token.
     pub(crate) fn first_admin_text(&self) -> String {
         self.first_admin.reveal().to_owned()
+    }
+
+    pub(crate) fn admin_router(&self) -> Router {
+        let router = self
+            .admin_router
+            .get_or_init(|| http::admin_router(self.listener.clone()));
+        router.clone()
     }
 
     pub(crate) fn decisions_router(&self) -> Router {

@@ -13,6 +13,7 @@ use tower::ServiceExt as _;
 use traffic_cop::access::Authenticator;
 use traffic_cop::control::Control;
 use traffic_cop::genesys::flow_end::FlowEnds;
+use traffic_cop::http::dashboard::Dashboard;
 use traffic_cop::http::preflight::Preflight;
 use traffic_cop::http::{Listener, RequestLimits, decisions_router};
 
@@ -60,6 +61,7 @@ impl Caller {
             authenticator: Authenticator::default().with_anonymous_decisions(),
             clock: process.clock.clone(),
             metrics: process.metrics.clone(),
+            dashboard: Dashboard::default(),
             limits: RequestLimits::default(),
             load: Arc::default(),
             exposures: process.exposures.clone(),

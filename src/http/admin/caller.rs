@@ -12,14 +12,14 @@ use super::refusals::Asker;
 use crate::access::{Principal, Unauthenticated};
 use crate::control;
 use crate::domain::access::Scope;
-use crate::domain::ids::{IdempotencyKey, Reason, Revision};
+use crate::domain::ids::{Actor, IdempotencyKey, Reason, Revision};
 use crate::http::Listener;
 use crate::http::problem::{Kind, Problem};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// An authenticated caller, and where its request leads.
-pub(super) struct Caller {
+pub(in crate::http) struct Caller {
     principal: Arc<Principal>,
     uri: Uri,
 }
@@ -63,13 +63,30 @@ impl Caller {
         &self.uri
     }
 
+    /// Somebody who is known already, as by a session.
+    pub(in crate::http) fn holding(principal: Arc<Principal>) -> Self {
+        Self {
+            principal,
+            uri: Uri::default(),
+        }
+    }
+
+    /// The name under which their changes are recorded.
+    pub(in crate::http) fn actor(&self) -> &Actor {
+        &self.principal.actor
+    }
+
     /// Whether they may do what asks for `scope` in `environment`; `None` is the deployment as a whole.
-    pub(super) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
+    pub(in crate::http) fn may(&self, scope: Scope, environment: Option<&str>) -> bool {
         self.principal.may(scope, environment)
     }
 
     /// Refuses callers who may not.
-    pub(super) fn require(&self, scope: Scope, environment: Option<&str>) -> Result<(), Problem> {
+    pub(in crate::http) fn require(
+        &self,
+        scope: Scope,
+        environment: Option<&str>,
+    ) -> Result<(), Problem> {
         if self.may(scope, environment) {
             return Ok(());
         }
@@ -85,7 +102,7 @@ impl Caller {
     }
 
     /// Refuses callers who may not do what asks for `scope` in any environment.
-    pub(super) fn require_somewhere(&self, scope: Scope) -> Result<(), Problem> {
+    pub(in crate::http) fn require_somewhere(&self, scope: Scope) -> Result<(), Problem> {
         if self.principal.may_somewhere(scope) {
             return Ok(());
         }

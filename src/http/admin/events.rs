@@ -241,10 +241,10 @@ fn named(name: &str, sequence: Sequence, data: &impl Serialize) -> Event {
 }
 
 /// A client that is counted while it is there. How many there may be is a matter of `http::overload`.
-struct Counted(Gauge);
+pub(in crate::http) struct Counted(Gauge);
 
 impl Counted {
-    fn new(streams: &Gauge) -> Self {
+    pub(in crate::http) fn new(streams: &Gauge) -> Self {
         streams.inc();
         Self(streams.clone())
     }

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::http::problem::{Kind, Problem};
 
 /// What the path names.
-pub(super) struct Path<T>(pub(super) T);
+pub(in crate::http) struct Path<T>(pub(in crate::http) T);
 
 impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
     type Rejection = Problem;
@@ -23,7 +23,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T>
 }
 
 /// The parameters of the query.
-pub(super) struct Query<T>(pub(super) T);
+pub(in crate::http) struct Query<T>(pub(in crate::http) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;

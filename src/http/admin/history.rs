@@ -135,7 +135,8 @@ impl HistoryEntry {
     }
 }
 
-fn state(record: &Record) -> Option<Environment> {
+/// The environment that a record made, if it can be read.
+pub(in crate::http) fn state(record: &Record) -> Option<Environment> {
     Document::read(record.change.format, &record.change.state)
         .ok()?
         .state
@@ -184,7 +185,10 @@ pub(super) async fn at(
 }
 
 /// The way back from the environment's last record.
-fn walk_back<'a>(listener: &'a Listener, name: &EnvironmentName) -> Result<Walk<'a>, Problem> {
+pub(in crate::http) fn walk_back<'a>(
+    listener: &'a Listener,
+    name: &EnvironmentName,
+) -> Result<Walk<'a>, Problem> {
     let replica = &listener.replica;
     let last = replica.look(|follower| follower.environment(name).map(|known| known.sequence));
     let last = last.flatten().ok_or_else(Problem::no_environment)?;

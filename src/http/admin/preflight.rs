@@ -32,7 +32,7 @@ use crate::telemetry::OutcomeLabels;
 
 /// What a look at a flow came to.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct PreflightView {
+pub(in crate::http) struct PreflightView {
     /// Whether the flow is fit to get callers, as far as Genesys Cloud tells.
     #[schema(inline)]
     outcome: OutcomeName,
@@ -150,17 +150,26 @@ struct Wish {
 /// What may be wished for.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
-#[expect(dead_code, reason = "describes what `is_to_be_skipped` reads")]
+#[expect(dead_code, reason = "describes what `looking` reads")]
 enum Skip {
     /// Do not look.
     Skip,
 }
 
-fn is_to_be_skipped(uri: &Uri) -> Result<bool, Problem> {
+/// Whether whoever makes a change wants the flow to be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::http) enum Looking {
+    /// As the deployment does.
+    Wanted,
+    /// They do not, and say why in the reason.
+    Unwanted,
+}
+
+fn looking(uri: &Uri) -> Result<Looking, Problem> {
     let Wish { preflight } = Query::of(uri)?.0;
     match preflight.as_deref() {
-        None => Ok(false),
-        Some("skip") => Ok(true),
+        None => Ok(Looking::Wanted),
+        Some("skip") => Ok(Looking::Unwanted),
         Some(_) => Err(Problem::new(
             Kind::BadRequest,
             "parameter preflight: expected skip",
@@ -181,13 +190,34 @@ pub(super) async fn before(
     command: &Command,
     request: &control::Request,
 ) -> Result<Option<PreflightView>, Problem> {
-    if !matches!(
-        command,
-        Command::Cutover(_) | Command::SetWeight(_) | Command::StartRollout(_)
-    ) {
+    if !sends_callers(command) {
         return Ok(None);
     }
-    let is_unwanted = is_to_be_skipped(caller.uri())?;
+    let looking = looking(caller.uri())?;
+    before_change(listener, looking, name, command, request).await
+}
+
+fn sends_callers(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Cutover(_) | Command::SetWeight(_) | Command::StartRollout(_)
+    )
+}
+
+/// The same, for who says otherwise than in an address whether to look.
+///
+/// # Errors
+/// As [`before`].
+pub(in crate::http) async fn before_change(
+    listener: &Listener,
+    looking: Looking,
+    name: &EnvironmentName,
+    command: &Command,
+    request: &control::Request,
+) -> Result<Option<PreflightView>, Problem> {
+    if !sends_callers(command) {
+        return Ok(None);
+    }
     if listener.preflight.policy == Policy::Off {
         return Ok(None);
     }
@@ -201,7 +231,7 @@ pub(super) async fn before(
     let Some(slot) = slot_to_look_at(command, &before, &after) else {
         return Ok(None);
     };
-    if is_unwanted {
+    if looking == Looking::Unwanted {
         tracing::warn!(%name, actor = %request.actor, reason = %request.reason, "a preflight was skipped on request");
         let skipped = Outcome::Skipped("on request");
         return Ok(Some(told(listener, &after, slot, &skipped)?.view));
@@ -284,6 +314,35 @@ impl Looked {
             "the flow {name} ({id}) {detail}. Nothing was changed. Mend that, or ask with preflight=skip and say why in the reason"
         );
         Err(Problem::new(kind, detail).with("preflight", json!(self.view)))
+    }
+}
+
+impl PreflightView {
+    /// What it came to, in words.
+    pub(in crate::http) fn in_words(&self) -> String {
+        let name = &self.flow.name;
+        let found: Vec<_> = self
+            .findings
+            .iter()
+            .map(|one| one.detail.as_str())
+            .collect();
+        let found = found.join("; ");
+        let because = self.because.as_deref().unwrap_or_default();
+        match self.outcome {
+            OutcomeName::Fit if found.is_empty() => {
+                format!("Genesys Cloud says that the flow {name} is fit to get callers.")
+            }
+            OutcomeName::Fit => {
+                format!("Genesys Cloud says that the flow {name} is fit to get callers: {found}.")
+            }
+            OutcomeName::Unfit => format!(
+                "Look at the flow {name}: it is not fit to get callers, Genesys Cloud says: {found}."
+            ),
+            OutcomeName::Unknown => {
+                format!("Whether the flow {name} is fit to get callers is not known: {because}.")
+            }
+            OutcomeName::Skipped => format!("Nobody looked at the flow {name} first: {because}."),
+        }
     }
 }
 

@@ -1,0 +1,206 @@
+//! What callers get: the share that is set, and the one that they really got.
+
+use jiff::Timestamp;
+
+use super::words::{Moment, count, percent, rate, share};
+use crate::domain::Environment;
+use crate::domain::chance::{self, Range};
+use crate::domain::environment::Content;
+use crate::domain::ids::EnvironmentName;
+use crate::domain::slot::{BySlot, Slot};
+use crate::domain::weight::Weight;
+use crate::replica::meter::KnownCalls;
+use crate::replica::{Decided, Served};
+
+/// Width of the bar in its own units.
+const WIDTH: f64 = 1_000.0;
+/// Minutes over which the calls of all replicas are looked at, the present one included.
+const LATELY: usize = 5;
+
+/// What callers of an environment get.
+#[derive(Debug)]
+pub(super) struct Shares {
+    /// Blue first.
+    pub(super) slots: [SlotShare; 2],
+    /// Where blue ends and green begins, and where that is set, in the bar.
+    pub(super) split: String,
+    pub(super) set: String,
+    /// Where it may lie by chance: from, and how far.
+    pub(super) spread: Option<(String, String)>,
+    /// The bar in words.
+    pub(super) label: String,
+    /// What is behind it.
+    pub(super) note: String,
+    /// Whether chance alone does not explain it.
+    pub(super) is_odd: bool,
+    /// Calls of all replicas lately.
+    pub(super) rate: String,
+}
+
+/// A slot's part.
+#[derive(Debug)]
+pub(super) struct SlotShare {
+    pub(super) slot: Slot,
+    pub(super) is_active: bool,
+    /// The flow version, or why there is none.
+    pub(super) holds: String,
+    /// Percent of new calls.
+    pub(super) set: Weight,
+    /// Percent of the calls since the share was set; none without calls.
+    pub(super) got: Option<String>,
+    pub(super) calls: String,
+}
+
+impl Shares {
+    pub(super) fn of(
+        known: &KnownCalls,
+        name: &EnvironmentName,
+        served: &Served,
+        now: Timestamp,
+    ) -> Self {
+        let (since, decided) = served.decided_since_shared();
+        let environment = &served.environment;
+        let calls = decided.calls;
+        let all = calls.blue + calls.green;
+        let slots = Slot::BOTH.map(|slot| SlotShare {
+            slot,
+            is_active: slot == environment.active,
+            holds: holds(environment, slot, now),
+            set: environment.share(slot),
+            got: share(calls[slot], all).map(percent),
+            calls: count(calls[slot]),
+        });
+        let set = fraction(environment.share(Slot::Blue));
+        let got = share(calls.blue, all);
+        let drawn = Drawn::of(environment, &decided);
+        Self {
+            split: place(got.unwrap_or(set)),
+            set: place(set),
+            spread: drawn
+                .spread
+                .map(|range| of_blue(environment, range))
+                .map(|Range { low, high }| (place(low), place(high - low))),
+            label: label(&slots),
+            note: note(environment, &decided, &drawn, &Moment::new(since, now)),
+            is_odd: drawn.is_odd(),
+            rate: lately(&known.by_minute(name), now),
+            slots,
+        }
+    }
+}
+
+/// The calls that were left to chance, while both slots had a share.
+struct Drawn {
+    candidate: u64,
+    all: u64,
+    spread: Option<Range>,
+}
+
+impl Drawn {
+    fn of(environment: &Environment, decided: &Decided) -> Self {
+        let candidate = decided.drawn[environment.candidate()];
+        let all = decided.drawn.blue + decided.drawn.green;
+        let is_split = environment.weight.is_split();
+        Self {
+            candidate,
+            all,
+            spread: is_split
+                .then(|| chance::spread(all, fraction(environment.weight)))
+                .flatten(),
+        }
+    }
+
+    fn is_odd(&self) -> bool {
+        let got = share(self.candidate, self.all);
+        got.zip(self.spread)
+            .is_some_and(|(got, spread)| !spread.contains(got))
+    }
+}
+
+/// What a slot holds, in a word or two.
+fn holds(environment: &Environment, slot: Slot, now: Timestamp) -> String {
+    match environment.slots[slot].content(now) {
+        Content::Empty => "nothing".to_owned(),
+        Content::Version(version) => version.label.to_string(),
+        Content::Claimed(claim) => format!("claimed for {}", claim.flow_version),
+        Content::Unknown(_) => "unknown".to_owned(),
+    }
+}
+
+/// The bar for who does not see it.
+fn label(slots: &[SlotShare; 2]) -> String {
+    let part = |slot: &SlotShare| match &slot.got {
+        Some(got) => format!("{} gets {got} %, set {} %", slot.slot, slot.set),
+        None => format!("{} is to get {} %", slot.slot, slot.set),
+    };
+    slots.each_ref().map(part).join("; ")
+}
+
+fn note(environment: &Environment, decided: &Decided, drawn: &Drawn, since: &Moment) -> String {
+    let BySlot { blue, green } = decided.calls;
+    let when = format!("since {} UTC ({})", since.text, since.distance);
+    if blue + green == 0 {
+        return format!(
+            "This replica has decided no call {when}, when the share came to be what it is."
+        );
+    }
+    let calls = count(blue + green);
+    let candidate = environment.candidate();
+    if let Some(Range { low, high }) = drawn.spread {
+        let verdict = if drawn.is_odd() {
+            "chance hardly explains that"
+        } else {
+            "as set"
+        };
+        return format!(
+            "{calls} calls decided here {when}. Of {} left to chance, {} % went to {candidate}; 19 times in 20 it would be {} to {} %: {verdict}.",
+            count(drawn.all),
+            percent(share(drawn.candidate, drawn.all).unwrap_or_default()),
+            percent(low),
+            percent(high),
+        );
+    }
+    let away = if environment.weight.is_zero() {
+        candidate
+    } else {
+        environment.active
+    };
+    match decided.calls[away] {
+        0 => format!("{calls} calls decided here {when}, as set."),
+        some => format!(
+            "{calls} calls decided here {when}; {} of them went to {away} by affinity or an override.",
+            count(some)
+        ),
+    }
+}
+
+/// Calls of all replicas in the last minutes.
+fn lately(minutes: &[BySlot<u64>], now: Timestamp) -> String {
+    let calls: u64 = minutes
+        .iter()
+        .rev()
+        .take(LATELY)
+        .map(|calls| calls.blue + calls.green)
+        .sum();
+    let into_minute = now.as_second().rem_euclid(60).unsigned_abs();
+    rate(calls, 60 * (LATELY as u64 - 1) + into_minute)
+}
+
+/// A range of the candidate's share as one of blue's.
+fn of_blue(environment: &Environment, range: Range) -> Range {
+    match environment.candidate() {
+        Slot::Blue => range,
+        Slot::Green => Range {
+            low: 1.0 - range.high,
+            high: 1.0 - range.low,
+        },
+    }
+}
+
+fn fraction(weight: Weight) -> f64 {
+    f64::from(weight.bps()) / f64::from(Weight::FULL.bps())
+}
+
+fn place(share: f64) -> String {
+    format!("{:.1}", share.clamp(0.0, 1.0) * WIDTH)
+}

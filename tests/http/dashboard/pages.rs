@@ -1,0 +1,242 @@
+//! What pages say.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::json;
+
+use super::{Browser, PAGE, app};
+use crate::world::{MAIN, TestApp, creation};
+
+/// A call, and the slot that took it.
+async fn call(app: &TestApp, id: &str) -> String {
+    let call = json!({ "Conversation_ID": id });
+    let answer = app
+        .call(MAIN)
+        .by(&app.first_admin_text())
+        .json(&call)
+        .send()
+        .await;
+    answer.ok().json()["Slot"]
+        .as_str()
+        .expect("a slot")
+        .to_owned()
+}
+
+async fn calls(app: &TestApp, count: usize) -> usize {
+    let mut green = 0;
+    for n in 0..count {
+        green += usize::from(call(app, &format!("call-{n}")).await == "green");
+    }
+    green
+}
+
+#[tokio::test]
+async fn the_share_that_callers_get_stands_beside_the_one_that_is_set() {
+    let app = app().await;
+    calls(&app, 3).await;
+    app.set_weight(MAIN, 20.0).await;
+    let browser = Browser::of_admin(&app).await;
+    let page = browser.get("/dashboard").await.ok();
+    page.assert_says("This replica has decided no call since 08:00:00 UTC");
+    let green = calls(&app, 400).await;
+    for path in ["/dashboard", PAGE] {
+        let page = browser.get(path).await.ok();
+        page.assert_says("400 calls decided here since 08:00:00 UTC");
+        let got = green as f64 / 4.0;
+        let got = format!("{got:.1}");
+        let got = got.trim_end_matches('0').trim_end_matches('.');
+        page.assert_says(&format!("Of 400 left to chance, {got} % went to green"));
+        page.assert_says("19 times in 20 it would be 16.2 to 24 %: as set.");
+        page.assert_says(&format!("set 20 %, {green} calls"));
+        page.assert_says("set 80 %");
+        // Three before the weight was set, which do not count above.
+        page.assert_says("All replicas, last 5 minutes: 1.7 calls a second");
+    }
+    app.cut_over(MAIN).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("This replica has decided no call since");
+    page.assert_says("set 100 %");
+}
+
+#[tokio::test]
+async fn a_hostile_flow_name_is_text() {
+    let app = TestApp::start_for_known_callers().await;
+    let hostile = "<script>alert(1)</script><img src=x onerror=\"alert(2)\">'";
+    let path = format!("/v1/environments/{MAIN}");
+    let creation = creation(hostile);
+    app.admin("PUT", &path).json(&creation).send().await.ok();
+    let reason = json!({ "flow_version": "\"><b>v2</b>", "reason": "<i>why</i> & \"so\"" });
+    let made = app.change(MAIN, "register").json(&reason).send().await;
+    made.ok();
+    let browser = Browser::of_admin(&app).await;
+    for path in [PAGE, "/dashboard", &format!("{PAGE}/history")] {
+        let page = browser.get(path).await.ok();
+        for markup in ["<script>alert", "<img", "<b>", "<i>"] {
+            assert!(!page.text.contains(markup), "{path}: {markup}");
+        }
+    }
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says(hostile);
+    page.assert_says("<i>why</i> & \"so\"");
+}
+
+#[tokio::test]
+async fn history_says_who_what_why_when_and_what_that_did() {
+    let app = app().await;
+    app.advance(Duration::from_secs(60));
+    app.set_weight(MAIN, 5.0).await;
+    app.cut_over(MAIN).await;
+    let browser = Browser::of_admin(&app).await;
+    for path in [PAGE.to_owned(), format!("{PAGE}/history")] {
+        let page = browser.get(&path).await.ok();
+        page.assert_says("cutover revision 4 08:01:00 0 s ago first-admin: a test active: blue → green weight: 5 % → 0 %");
+        page.assert_says(
+            "set weight revision 3 08:01:00 0 s ago first-admin: a test weight: 0 % → 5 %",
+        );
+        page.assert_says("create revision 1 08:00:00 60 s ago first-admin: a test blue takes every call with flow version v1");
+    }
+    for percent in 1..60 {
+        app.set_weight(MAIN, f64::from(percent)).await;
+    }
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("The whole history");
+    page.assert_says("weight: 58 % → 59 %");
+    page.assert_says_nothing_of("weight: 40 % → 41 %");
+    let page = browser.get(&format!("{PAGE}/history")).await.ok();
+    page.assert_says("weight: 19 % → 20 %");
+    page.assert_says("Earlier changes");
+    let next = format!("{PAGE}/history?before=24");
+    assert!(
+        page.text.contains(&format!("href=\"{next}\"")),
+        "{}",
+        page.text
+    );
+    let page = browser.get(&next).await.ok();
+    page.assert_says("weight: 18 % → 19 %");
+    page.assert_says("blue takes every call with flow version v1");
+    page.assert_says_nothing_of("Earlier changes");
+}
+
+#[tokio::test]
+async fn a_rollout_is_a_ladder_with_the_evidence_and_what_it_waits_for() {
+    let app = app().await;
+    let plan = json!({ "steps": [
+        { "weight": 50, "bake_minutes": 30 }, { "weight": 75, "gate": "manual" }, { "weight": 100 },
+    ] });
+    app.ask(MAIN, "rollout", json!({ "plan": plan })).await.ok();
+    let path = format!("/v1/environments/{MAIN}/outcomes");
+    for n in 0..40 {
+        app.advance(Duration::from_secs(1));
+        let id = format!("call-{n}");
+        call(&app, &id).await;
+        let outcome = json!({ "Conversation_ID": id, "Abandon": n % 4 == 0 });
+        let report = app.decisions("POST", &path).by(&app.first_admin_text());
+        report.json(&outcome).send().await.ok();
+    }
+    app.process.write_exposures().await.expect("a write");
+    app.advance(Duration::from_secs(20 * 60));
+    app.process.join().await;
+    let browser = Browser::of_admin(&app).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("green v2: in step 1 of 3 .");
+    page.assert_says("10 min of bake time left, until 08:30:00 UTC");
+    page.assert_says("Waits for 10 minutes of bake time left");
+    page.assert_says("75 % step 2 30 min, 50 calls, a person agrees");
+    page.assert_says("abandon E = ");
+    page.assert_says("of 50 matured green calls");
+    assert!(
+        page.text
+            .contains("aria-label=\"Evidence of harm, abandon: E = ")
+    );
+    assert!(page.text.contains("class=\"abort\"") && page.text.contains("class=\"pause\""));
+    let points = page.text.split("points=\"").nth(1).expect("a line");
+    let points = points.split('"').next().expect("points");
+    assert!(points.split(' ').count() > 5, "a sample a minute: {points}");
+
+    app.ask(MAIN, "rollout/pause", json!({})).await.ok();
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("paused in step 1 of 3: asked for");
+    page.assert_says("Waits for a person");
+    browser
+        .get("/dashboard")
+        .await
+        .ok()
+        .assert_says("rollout paused in step 1 of 3");
+    app.ask(MAIN, "rollout/abort", json!({})).await.ok();
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("aborted: asked for");
+    page.assert_says("green v2 was rolled back");
+}
+
+#[tokio::test]
+async fn slots_say_what_they_hold_and_whether_they_have_drained() {
+    let app = app().await;
+    call(&app, "one").await;
+    app.cut_over(MAIN).await;
+    // Calls are counted before every heartbeat.
+    app.process.replica.beat().await.expect("a heartbeat");
+    app.advance(Duration::from_secs(600));
+    app.process.join().await;
+    let browser = Browser::of_admin(&app).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("draining until 08:30:00 UTC (in 20 min)");
+    page.assert_says("takes new calls");
+    page.assert_says("Calls, last 30 min 1, the last one 10 min ago");
+    app.advance(Duration::from_secs(1_300));
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("drained: no call can be inside");
+}
+
+#[tokio::test]
+async fn replicas_are_told_with_how_far_each_is() {
+    let app = app().await;
+    app.process.join().await;
+    app.process.replica.beat().await.expect("a heartbeat");
+    app.process.replica.look_around().await.expect("a look");
+    let browser = Browser::of_admin(&app).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says(&format!(
+        "{} (this one) live 2 0 2 0 s ago",
+        app.process.replica.id()
+    ));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_on_a_page() {
+    let app = app().await;
+    let browser = Browser::of_admin(&app).await;
+    for (path, title) in [
+        (
+            "/dashboard/environments/Nowhere",
+            "no environment has this name",
+        ),
+        (
+            "/dashboard/environments/Nowhere/history",
+            "no environment has this name",
+        ),
+        ("/dashboard/nothing", "no resource has this path"),
+    ] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND, "{path}");
+        page.assert_says(title);
+    }
+    let page = browser.post("/dashboard", &[]).await;
+    assert_eq!(page.status, StatusCode::METHOD_NOT_ALLOWED);
+    app.break_clock();
+    let page = browser.get("/dashboard/login").await;
+    app.repair_clock();
+    assert_eq!(page.status, StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_process_that_knows_nothing_yet_says_so() {
+    let app = TestApp::start_without_a_snapshot().await;
+    let mut browser = Browser::new(&app);
+    let page = browser.sign_in("tc_guess").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    page.assert_says("nothing has been loaded from the store yet");
+    browser.cookie = Some("traffic_cop=a.b.c".to_owned());
+    let page = browser.get("/dashboard").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+}

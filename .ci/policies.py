@@ -15,7 +15,7 @@ TABLES = ("control", "evidence")
 # What changes items or tables; reads are what is left.
 WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
 # What only a controller, or whoever asks for its evidence, calls: no process for decisions alone does.
-OF_THE_CONTROLLER = {"analytics.rs", "lease.rs"}
+OF_THE_CONTROLLER = {"analytics.rs", "cursors.rs", "lease.rs"}
 # What nobody may do to the control table, whatever else they are allowed.
 NEVER_ON_CONTROL = {"BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem"}
 

@@ -2,7 +2,7 @@
 //!
 //! Two tables. The control table holds the [journal], one [record] per committed change, and one [row] per
 //! aggregate that people and other tools read; it is permanent. The evidence table holds what is regional and expires:
-//! [heartbeats], the [lease] the [evidence], and what is
+//! [heartbeats], [lease]s, the [evidence], the [cursors] of followers, and what is
 //! made of the platform's [analytics]. One implementation on the AWS SDK serves DynamoDB and the [embedded] engine alike.
 //!
 //! Not here: what a change means (`domain`), and what this process believes at the moment (`replica`).
@@ -10,6 +10,7 @@
 pub mod analytics;
 pub mod audit;
 pub mod connection;
+pub mod cursors;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;

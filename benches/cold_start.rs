@@ -174,6 +174,7 @@ fn next_record(place: usize, previous: Option<&Record>) -> anyhow::Result<Draft>
         frozen: None,
         now: at,
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [7; 16],
         drain_time: Duration::ZERO,
         last_calls: Some(Default::default()),

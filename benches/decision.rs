@@ -19,6 +19,7 @@ fn environment(percent: &str) -> Environment {
         frozen: None,
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [7; 16],
         drain_time: Default::default(),
         last_calls: Some(Default::default()),

@@ -5,6 +5,7 @@ mod analytics;
 mod doors;
 mod first_admin;
 mod first_load;
+mod followers;
 mod issuers;
 mod open_files;
 mod sample;
@@ -135,6 +136,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         );
         let controller = controller.with_analytics(Analytics::new(access, metrics.clone()));
         following.also(|stop| controller.run(stop));
+        followers::tell_webhooks(&mut following, &args.webhooks, &replica, &clock, &metrics)?;
     }
     if embedded.is_some() {
         sample::create_in_empty_store(&replica, &control).await?;

@@ -49,6 +49,7 @@ mod store;
 mod table;
 mod token;
 mod variables;
+mod webhook;
 mod weight;
 mod write;
 mod yaml;
@@ -133,6 +134,9 @@ enum Verb {
     /// Genesys Cloud: what makes an organisation ask here.
     #[command(subcommand)]
     Genesys(genesys::Genesys),
+    /// Webhooks: who is told of every change.
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     /// List what changed in an environment, the latest first.
     History(history::History),
     /// Follow changes as they come, a line each, until it is ended.
@@ -209,6 +213,7 @@ impl Verb {
             Self::Smoke(smoke) => smoke.run(output).await,
             Self::Freeze(freeze) => freeze.run(output).await,
             Self::Genesys(genesys) => genesys.run(output).await,
+            Self::Webhook(webhook) => webhook.run(output).await,
             Self::History(history) => history.run(output).await,
             Self::Events(events) => events.run(output).await,
             Self::Decide(decide) => decide.run(output).await,

@@ -6,6 +6,7 @@ mod limits;
 mod overload;
 mod preflight;
 mod tls;
+mod webhooks;
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ pub use limits::LimitArgs;
 pub use overload::OverloadArgs;
 pub use preflight::{Policy, PreflightArgs};
 pub use tls::{AdminTlsArgs, DecisionsTlsArgs};
+pub use webhooks::WebhookArgs;
 
 use crate::store::connection::Endpoint;
 
@@ -190,8 +192,8 @@ pub struct ServeArgs {
         value_name = "MINUTES"
     )]
     pub drain_minutes: u32,
-    /// Whether this process carries out rollouts; any number may, and one does. Where calls of several regions are counted apart,
-    /// leave it on in one of them.
+    /// Whether this process carries out rollouts and tells webhooks of changes; any number may, and one does. Where calls of
+    /// several regions are counted apart, leave it on in one of them.
     #[arg(
         long,
         env = "TRAFFIC_COP_CONTROLLER",
@@ -259,6 +261,12 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub preflight: PreflightArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub webhooks: WebhookArgs,
     /// Snapshot to answer calls from if the process starts with neither a last-good file nor a store; `traffic-cop snapshot
     /// export` makes it.
     #[arg(long, env = "TRAFFIC_COP_DEFAULT_SNAPSHOT", value_name = "FILE")]

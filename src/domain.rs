@@ -26,6 +26,7 @@ pub mod settings;
 pub mod simulate;
 pub mod slot;
 pub mod test_calls;
+pub mod webhook;
 pub mod weight;
 pub mod whole_number;
 
@@ -44,6 +45,8 @@ pub struct Context {
     pub now: Timestamp,
     /// The revision that the change makes.
     pub revision: ids::Revision,
+    /// Where its record will be in the journal.
+    pub sequence: ids::Sequence,
     /// Fresh random bytes for whatever the command creates.
     pub draw: [u8; 16],
     /// How long a slot has to be without new calls before it counts as drained.
@@ -127,6 +130,8 @@ pub enum Unchanged {
     NoSuchOverride,
     /// Remove a freeze window: none has this number.
     NoSuchFreeze,
+    /// Remove a webhook: none has this name.
+    NoSuchWebhook,
     /// Pause of a rollout: it is paused.
     AlreadyPaused,
     /// Abort of a rollout: it was aborted.

@@ -42,6 +42,7 @@ use crate::evidence::{Exposures, Reports, TestCallLog};
 use crate::genesys::flow_end::FlowEnds;
 use crate::replica::Replica;
 use crate::telemetry::Metrics;
+pub(crate) use admin::events::ChangeEvent;
 use dashboard::Dashboard;
 pub use limits::RequestLimits;
 use overload::Load;

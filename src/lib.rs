@@ -8,6 +8,7 @@
 //! - [`evidence`]: what decisions leave behind for the judge, and how calls ended, on the way to the store.
 //! - [`control`]: the only writer.
 //! - [`controller`]: carries out what follows from the evidence about rollouts.
+//! - [`followers`]: what follows the journal under a lease: webhooks.
 //! - [`access`]: every kind of credential in, one principal out.
 //! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.
@@ -24,6 +25,7 @@ pub mod controller;
 pub mod data_dir;
 pub mod domain;
 pub mod evidence;
+pub mod followers;
 pub mod genesys;
 pub mod http;
 pub mod reload;

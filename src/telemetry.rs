@@ -2,6 +2,7 @@
 
 mod alarm;
 mod edge;
+mod followers;
 mod histogram;
 mod store_requests;
 
@@ -16,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use alarm::{Alarm, Alarms};
 pub use edge::{EdgeMetrics, ListenerMetrics};
+pub use followers::{Backlog, FollowerMetrics};
 pub use histogram::AtomicHistogram;
 pub use store_requests::{StoreOperation, StoreRequests};
 
@@ -76,6 +78,8 @@ pub struct Metrics {
     pub analytics_questions: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_preflights_total`: looks at flows before callers are sent there, by what they came to.
     pub preflights: Family<OutcomeLabels, Counter>,
+    /// Followers of the journal: webhooks.
+    pub followers: FollowerMetrics,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
@@ -316,6 +320,7 @@ impl Metrics {
             "Questions to the platform's analytics, and what they came to",
             self.analytics_questions.clone(),
         );
+        self.followers.register(&mut registry);
         registry.register(
             "preflights",
             "Looks at flows before callers are sent there, and what they came to",

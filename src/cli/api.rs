@@ -159,6 +159,47 @@ pub(super) struct SettingsWritten {
     pub(super) freezes: Vec<Freeze>,
 }
 
+/// Every webhook.
+#[derive(Debug, Deserialize)]
+pub(super) struct Webhooks {
+    pub(super) webhooks: Vec<Webhook>,
+}
+
+/// A webhook.
+#[derive(Debug, Deserialize)]
+pub(super) struct Webhook {
+    pub(super) name: String,
+    pub(super) url: String,
+    pub(super) secret: String,
+    /// `None` is every environment.
+    pub(super) environments: Option<Vec<String>>,
+    /// `None` is every action.
+    pub(super) actions: Option<Vec<String>>,
+    pub(super) delivery: Option<Delivery>,
+}
+
+/// How far a webhook has been told.
+#[derive(Debug, Deserialize)]
+pub(super) struct Delivery {
+    pub(super) behind: u64,
+    pub(super) held_up: Option<HeldUp>,
+}
+
+/// What holds a webhook up.
+#[derive(Debug, Deserialize)]
+pub(super) struct HeldUp {
+    pub(super) since: String,
+    pub(super) why: String,
+}
+
+/// What became of a change of the webhooks.
+#[derive(Debug, Deserialize)]
+pub(super) struct WebhookWritten {
+    pub(super) outcome: String,
+    pub(super) because: Option<String>,
+    pub(super) name: String,
+}
+
 /// Which calls: the number, under the name of the kind of number that it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]

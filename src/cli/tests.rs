@@ -69,6 +69,11 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "genesys export Main --address https://decide.example --out kit --offline --blue-flow B --green-flow G --interface 1 \
          --interface-file i.yaml --blue-version 1 --green-version 2",
         "genesys fill Main --template ivr.yaml --flow-version 2 --slot green --out green.yaml",
+        "webhook add chat --url https://chat.example/x --secret ours --environment A,B --action rollback,cutover --reason r",
+        "webhook add chat --url http://localhost:1 --reason r --if-match 3",
+        "webhook list",
+        "webhook remove chat --reason r --wait",
+        "webhook secret",
         "history Main --limit 5 --before 9",
         "slot drain Main --slot blue --minutes 5",
         "slot drain Main --wait --timeout 60",

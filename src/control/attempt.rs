@@ -170,6 +170,7 @@ impl<'a, A: Stored> Attempt<'a, A> {
         let context = Context {
             now,
             revision: tracked.revision.next(),
+            sequence: base.position.next,
             draw: self.draw,
             drain_time,
             others: base.others,

@@ -77,6 +77,17 @@ fn is_reserved(name: &Actor) -> bool {
     matches!(name, "first-admin" | "anonymous" | "traffic-cop") || name.contains(':')
 }
 
+impl AccessCommand {
+    /// The name of every action that there is.
+    pub const ACTIONS: [&'static str; 5] = [
+        "create_token",
+        "rotate_token",
+        "revoke_token",
+        "add_issuer",
+        "remove_issuer",
+    ];
+}
+
 impl Action for AccessCommand {
     fn action(&self) -> &'static str {
         match self {

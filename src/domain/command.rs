@@ -75,6 +75,35 @@ pub enum Command {
     StepRollout(Box<StepRollout>),
 }
 
+impl Command {
+    /// The name of every action that there is.
+    pub const ACTIONS: [&'static str; 23] = [
+        "create",
+        "register",
+        "claim",
+        "release",
+        "rebind",
+        "cutover",
+        "rollback",
+        "set_weight",
+        "add_override",
+        "remove_override",
+        "add_freeze",
+        "remove_freeze",
+        "define_interface",
+        "remove_interface",
+        "set_variables",
+        "delete",
+        "start_rollout",
+        "pause_rollout",
+        "resume_rollout",
+        "promote_rollout",
+        "abort_rollout",
+        "advance_rollout",
+        "finish_rollout",
+    ];
+}
+
 impl Action for Command {
     fn action(&self) -> &'static str {
         match self {
@@ -397,5 +426,23 @@ commands!(
 impl From<StepRollout> for Command {
     fn from(members: StepRollout) -> Self {
         Self::StepRollout(Box::new(members))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_command_has_its_action_in_the_list() {
+        let unknown = serde_json::from_str::<Command>(r#"{"?":{}}"#).unwrap_err();
+        let unknown = unknown.to_string();
+        // The error names every command there is.
+        let mut named: BTreeSet<_> = unknown.split('`').skip(1).step_by(2).collect();
+        assert!(named.remove("?") && named.remove("step_rollout"));
+        named.extend(["advance_rollout", "finish_rollout"]);
+        assert_eq!(named, BTreeSet::from(Command::ACTIONS));
     }
 }

@@ -264,6 +264,97 @@ fn is_issuer_url(text: &str) -> bool {
 }
 
 text_type! {
+    /// Name of a webhook.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "chat")]
+    WebhookName, "webhook name",
+    "1 to 64 ASCII letters, digits, '.', '_' or '-', the first a letter or digit",
+    |text| EnvironmentName::is_valid(text)
+}
+
+text_type! {
+    /// Name of a secret that webhooks are signed with. The secret itself is in no table.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", example = "chat")]
+    SecretName, "secret name",
+    "1 to 64 ASCII letters, digits, '.', '_' or '-', the first a letter or digit",
+    |text| EnvironmentName::is_valid(text)
+}
+
+text_type! {
+    /// Where a webhook is sent. Without TLS only on this host.
+    #[schema(max_length = 512, pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/:@+=,;-]*)?$", example = "https://chat.example.com/hooks/ivr")]
+    WebhookUrl, "webhook URL",
+    "an https URL of at most 512 characters without user, query, fragment or escapes; http only for 127.0.0.1 and localhost",
+    |text| is_webhook_url(text)
+}
+
+impl WebhookUrl {
+    /// Whether it is reached without TLS.
+    #[must_use]
+    pub fn is_on_this_host(&self) -> bool {
+        self.0.starts_with("http://")
+    }
+}
+
+/// A query is not taken since credentials tend to stand there, and this one is in a table; nor is what a client would spell
+/// otherwise than it stands here.
+fn is_webhook_url(text: &str) -> bool {
+    let (is_secure, rest) = match text.split_once("://") {
+        Some(("https", rest)) => (true, rest),
+        Some(("http", rest)) => (false, rest),
+        _ => return false,
+    };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let is_port = |port: &str| {
+        let is_number = port.bytes().all(|b| b.is_ascii_digit());
+        is_number && port.parse::<u16>().is_ok_and(|port| port > 0)
+    };
+    let is_path = |b: u8| b.is_ascii_alphanumeric() || b"._~/:@+=,;-".contains(&b);
+    text.len() <= 512
+        && is_host(host)
+        && port.is_none_or(is_port)
+        && (is_secure || matches!(host, "127.0.0.1" | "localhost"))
+        && path.bytes().all(is_path)
+        && !path.split('/').any(|segment| matches!(segment, "." | ".."))
+}
+
+/// Whether `text` is the name of a host, or four numbers.
+fn is_host(text: &str) -> bool {
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    // What begins with a digit at the end would be taken for an address.
+    let is_name = |label: &str| label.starts_with(|first: char| first.is_ascii_alphabetic());
+    let is_number = |label: &str| {
+        label
+            .parse::<u8>()
+            .is_ok_and(|number| number.to_string() == label)
+    };
+    let labels: Vec<_> = text.split('.').collect();
+    let is_address = labels.len() == 4 && labels.iter().all(|label| is_number(label));
+    text.len() <= 253
+        && labels.iter().all(|label| is_label(label))
+        && (is_address || labels.last().is_some_and(|label| is_name(label)))
+}
+
+text_type! {
+    /// Name of a kind of change, as the history has it.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[a-z][a-z_]{0,63}$", example = "rollback")]
+    ActionName, "action", "1 to 64 small ASCII letters or '_', the first a letter",
+    |text| text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}
+
+text_type! {
     /// A caller's own name for one write, so that a repeat is recognised.
     #[schema(min_length = 1, max_length = 128, pattern = r"^[!-~]{1,128}$", example = "build-4711-cutover")]
     IdempotencyKey, "idempotency key", "1 to 128 printable ASCII characters without blanks",
@@ -414,6 +505,56 @@ mod tests {
         }
         let url: IssuerUrl = "https://example.com/a".parse().unwrap();
         assert_eq!(url.without_scheme(), "example.com/a");
+    }
+
+    #[test]
+    fn webhooks_go_to_urls_that_mean_what_they_say() {
+        for good in [
+            "https://chat.example.com",
+            "https://chat.example.com:8443/hooks/a_b=@x",
+            "https://10.1.2.3/x//y",
+            "http://127.0.0.1:4711/x",
+            "http://localhost",
+        ] {
+            assert_eq!(good.parse::<WebhookUrl>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            "chat.example.com",
+            "ftp://example.com",
+            "HTTPS://example.com",
+            "http://chat.example.com",
+            "http://127.0.0.1.example.com",
+            "http://localhost@example.com",
+            "http://[::1]/x",
+            "https://user@example.com",
+            "https://user:secret@example.com",
+            "https://example.com?token=x",
+            "https://example.com/#x",
+            "https://example.com/a b",
+            "https://example.com/%2e%2e/x",
+            "https://example.com/../x",
+            "https://example.com/.",
+            "https://example.com:0",
+            "https://example.com:65536",
+            "https://example.com:",
+            "https://example.com:+1",
+            "https://",
+            "https:///x",
+            "https://.example.com",
+            "https://example.com.",
+            "https://-a.example.com",
+            "https://1.2.3",
+            "https://1.2.3.4.5",
+            "https://256.1.1.1",
+            "https://01.1.1.1",
+            "https://example.0x7f",
+            "https://größe.example",
+            &format!("https://example.com/{}", "x".repeat(512)),
+            &format!("https://{}.example.com", "x".repeat(64)),
+        ] {
+            assert!(bad.parse::<WebhookUrl>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

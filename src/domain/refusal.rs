@@ -8,9 +8,10 @@ use jiff::Timestamp;
 use super::access::MAX_CLAIMS;
 use super::environment::{MAX_OVERRIDE_MINUTES, MAX_OVERRIDES};
 use super::freeze::{Frozen, MAX_FREEZES};
-use super::ids::{InterfaceNumber, VariableName, VersionLabel};
+use super::ids::{ActionName, InterfaceNumber, VariableName, VersionLabel};
 use super::interface::{Break, MAX_TEXT_BYTES, MAX_VARIABLES, VariableType};
 use super::slot::Slot;
+use super::webhook::MAX_WEBHOOKS;
 
 /// The most environments one deployment holds.
 pub const MAX_ENVIRONMENTS: usize = 256;
@@ -125,6 +126,21 @@ pub enum Refusal {
     /// One freeze window more than there may be.
     #[error("there may be {MAX_FREEZES} freeze windows at a time; remove one first")]
     TooManyFreezes,
+    /// A webhook has this name.
+    #[error("a webhook of this name exists; remove it first, or choose another name")]
+    WebhookExists,
+    /// One webhook more than there may be.
+    #[error("a deployment has at most {MAX_WEBHOOKS} webhooks; remove one first")]
+    TooManyWebhooks,
+    /// A webhook that names no environments, or too many.
+    #[error("name 1 to 256 environments, or none at all for all changes")]
+    WebhookEnvironments,
+    /// A webhook that names no actions.
+    #[error("name at least one action, or leave them out for all")]
+    WebhookActions,
+    /// Nothing is called so in the history.
+    #[error("there is no action {0}; docs/webhooks.md lists them")]
+    ActionUnknown(ActionName),
     /// Another version of the environment has this label, or had it recently.
     #[error("the label {0} is or was in use in this environment; choose a new one")]
     LabelInUse(VersionLabel),

@@ -2,7 +2,8 @@
 
 use super::command::{AddFreeze, RemoveFreeze};
 use super::freeze::{Freeze, Freezes};
-use super::ids::FreezeNumber;
+use super::ids::{FreezeNumber, WebhookName};
+use super::webhook::{AddWebhook, Webhooks};
 use super::{Action, Aggregate, Change, Context, Refusal, Unchanged};
 
 /// What holds for every environment.
@@ -10,6 +11,8 @@ use super::{Action, Aggregate, Change, Context, Refusal, Unchanged};
 pub struct Settings {
     /// Times in which nobody moves callers towards a candidate, whichever environment it is in.
     pub freezes: Freezes,
+    /// Who is told of changes.
+    pub webhooks: Webhooks,
 }
 
 /// A change of the settings.
@@ -19,6 +22,20 @@ pub enum SettingsCommand {
     AddFreeze(AddFreeze),
     /// Remove a freeze window, whether it has begun or not.
     RemoveFreeze(RemoveFreeze),
+    /// Tell somebody of changes.
+    AddWebhook(AddWebhook),
+    /// Tell them no longer.
+    RemoveWebhook(WebhookName),
+}
+
+impl SettingsCommand {
+    /// The name of every action that there is.
+    pub const ACTIONS: [&'static str; 4] = [
+        "add_freeze",
+        "remove_freeze",
+        "add_webhook",
+        "remove_webhook",
+    ];
 }
 
 impl Action for SettingsCommand {
@@ -26,6 +43,8 @@ impl Action for SettingsCommand {
         match self {
             Self::AddFreeze(_) => "add_freeze",
             Self::RemoveFreeze(_) => "remove_freeze",
+            Self::AddWebhook(_) => "add_webhook",
+            Self::RemoveWebhook(_) => "remove_webhook",
         }
     }
 
@@ -59,6 +78,12 @@ impl Aggregate for Settings {
                     return Ok(Change::Nothing(Unchanged::NoSuchFreeze));
                 }
             }
+            SettingsCommand::AddWebhook(add) => after.webhooks.add(add, context.sequence)?,
+            SettingsCommand::RemoveWebhook(name) => {
+                if !after.webhooks.remove(name) {
+                    return Ok(Change::Nothing(Unchanged::NoSuchWebhook));
+                }
+            }
         }
         Ok(Change::To(Some(after)))
     }
@@ -70,12 +95,13 @@ mod tests {
 
     use super::*;
     use crate::domain::freeze::MAX_FREEZES;
-    use crate::domain::ids::Revision;
+    use crate::domain::ids::{Revision, Sequence};
 
     fn context(revision: u64, minutes: i64) -> Context {
         Context {
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes),
             revision: Revision(revision),
+            sequence: Sequence(10 * revision),
             draw: [0; 16],
             drain_time: std::time::Duration::ZERO,
             others: 0,
@@ -134,5 +160,53 @@ mod tests {
         }
         let refused = Settings::apply(Some(&settings), &add(9), &context(99, 0));
         assert_eq!(refused, Err(Refusal::TooManyFreezes));
+    }
+
+    fn webhook(name: &str) -> SettingsCommand {
+        SettingsCommand::AddWebhook(AddWebhook {
+            name: name.parse().unwrap(),
+            url: "https://example.com/x".parse().unwrap(),
+            secret: None,
+            environments: None,
+            actions: None,
+        })
+    }
+
+    #[test]
+    fn webhooks_begin_behind_the_record_that_adds_them_and_go_by_their_names() {
+        let one = after(None, &webhook("a"), &context(1, 0));
+        let two = after(Some(&one), &webhook("b"), &context(2, 0));
+        let begins = |settings: &Settings| {
+            let webhooks = settings.webhooks.iter();
+            let begins = webhooks.map(|(name, webhook)| (name.to_string(), webhook.after.0));
+            begins.collect::<Vec<_>>()
+        };
+        assert_eq!(begins(&two), [("a".into(), 10), ("b".into(), 20)]);
+        let remove = SettingsCommand::RemoveWebhook("a".parse().unwrap());
+        let left = after(Some(&two), &remove, &context(3, 0));
+        assert_eq!(begins(&left), [("b".into(), 20)]);
+        assert_eq!(
+            Settings::apply(Some(&left), &remove, &context(4, 0)),
+            Ok(Change::Nothing(Unchanged::NoSuchWebhook))
+        );
+        let again = after(Some(&left), &webhook("a"), &context(5, 0));
+        assert_eq!(begins(&again), [("a".into(), 50), ("b".into(), 20)]);
+    }
+
+    #[test]
+    fn every_command_has_its_action_in_the_list() {
+        let remove = RemoveFreeze {
+            number: FreezeNumber(1),
+        };
+        let all = [
+            add(1),
+            SettingsCommand::RemoveFreeze(remove),
+            webhook("a"),
+            SettingsCommand::RemoveWebhook("a".parse().unwrap()),
+        ];
+        assert_eq!(
+            all.map(|command| command.action()),
+            SettingsCommand::ACTIONS
+        );
     }
 }

@@ -25,6 +25,7 @@ mod test_calls;
 mod time;
 mod tokens;
 mod view;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -65,6 +66,8 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
             freezes::deployment::add_deployment
         ))
         .routes(routes!(freezes::deployment::remove_deployment))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::remove))
         .routes(routes!(repair::settings))
         .routes(routes!(rollouts::show, commands::start_rollout))
         .routes(routes!(rollouts::show_evidence))

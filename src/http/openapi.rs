@@ -34,6 +34,7 @@ use super::{Listener, decisions, oauth};
         (name = "environments", description = "What callers get, and changing it"),
         (name = "rollouts", description = "Planned ramps with a judge"),
         (name = "freezes", description = "Times in which nobody moves callers towards a candidate"),
+        (name = "webhooks", description = "Who is told of changes"),
         (name = "interfaces", description = "Which variables flows read"),
         (name = "access", description = "Tokens, and issuers of others"),
         (name = "operations", description = "Replicas and the journal"),

@@ -182,6 +182,7 @@ impl From<Refusal> for Problem {
             Refusal::EnvironmentExists
             | Refusal::TokenExists
             | Refusal::IssuerExists
+            | Refusal::WebhookExists
             | Refusal::LabelInUse(_) => Kind::AlreadyExists,
             Refusal::NoRollbackTarget(_) => Kind::NoRollbackTarget,
             Refusal::Repair(refusal) => match refusal {
@@ -208,15 +209,19 @@ impl From<Refusal> for Problem {
             | Refusal::OverrideLength
             | Refusal::TooManyVariables
             | Refusal::NoScope
+            | Refusal::WebhookEnvironments
+            | Refusal::WebhookActions
             | Refusal::ClaimCount => Kind::BadRequest,
             Refusal::SameFlowTwice(_)
             | Refusal::InterfaceZero
             | Refusal::TextTooLong(_)
             | Refusal::NameReserved
             | Refusal::FreezeSpan
+            | Refusal::ActionUnknown(_)
             | Refusal::ExpiryPassed(_) => Kind::Unprocessable,
             Refusal::TooManyEnvironments
             | Refusal::TooManyFreezes
+            | Refusal::TooManyWebhooks
             | Refusal::TooManyTokens
             | Refusal::TooManyIssuers
             | Refusal::TooManyOverrides

@@ -16,6 +16,7 @@ mod settings;
 mod test_calls;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 use data_encoding::HEXLOWER;
 use serde::de::DeserializeOwned;

@@ -41,11 +41,13 @@ pub enum Alarm {
     TlsFilesRefused,
     /// The TLS certificate of a listener expires soon, or has.
     TlsCertificateExpires,
+    /// A webhook is not told of changes.
+    Webhooks,
 }
 
 impl Alarm {
     /// Every alarm.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::UnreadableState,
         Self::NewerFormat,
         Self::UnreadableEnvelope,
@@ -60,6 +62,7 @@ impl Alarm {
         Self::IssuerKeys,
         Self::TlsFilesRefused,
         Self::TlsCertificateExpires,
+        Self::Webhooks,
     ];
 
     /// Its name in the metric, the log and the API.
@@ -80,6 +83,7 @@ impl Alarm {
             Self::DefaultSnapshotUnusable => "default_snapshot_unusable",
             Self::TlsFilesRefused => "tls_files_refused",
             Self::TlsCertificateExpires => "tls_certificate_expires",
+            Self::Webhooks => "webhooks",
         }
     }
 }

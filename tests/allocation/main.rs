@@ -24,6 +24,7 @@ fn environment_with(percent: &str, overrides: impl IntoIterator<Item = TestCalls
         frozen: None,
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [7; 16],
         drain_time: Default::default(),
         last_calls: Some(Default::default()),

@@ -41,7 +41,8 @@ async fn a_healthy_replica_says_what_it_answers_from() {
         "journal_fault": null,
         "validating": true
       },
-      "version": "[version]"
+      "version": "[version]",
+      "webhooks": []
     }
     "#);
 }

@@ -43,4 +43,5 @@ mod test_calls;
 mod tls;
 mod tokens;
 mod variables;
+mod webhooks;
 mod world;

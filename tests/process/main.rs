@@ -31,6 +31,9 @@ mod outage;
 mod proof;
 mod quick_start;
 mod receipts;
+#[path = "../support/receiver.rs"]
+#[expect(dead_code, reason = "every test binary uses its own share")]
+mod receiver;
 mod releases;
 mod repair;
 mod rollouts;
@@ -41,4 +44,5 @@ mod split;
 mod stability;
 mod tls;
 mod under_load;
+mod webhooks;
 mod world;

@@ -23,12 +23,15 @@ use traffic_cop::domain::command::{
 };
 use traffic_cop::domain::environment::{Environment, FlowVersion, Override, SlotState, Standing};
 use traffic_cop::domain::freeze::Freezes;
-use traffic_cop::domain::ids::{AggregateKey, FreezeNumber, InterfaceNumber, Revision, Sequence};
+use traffic_cop::domain::ids::{
+    AggregateKey, FreezeNumber, InterfaceNumber, Revision, Sequence, WebhookName,
+};
 use traffic_cop::domain::interface::Interface;
 use traffic_cop::domain::operation::{Digest128, Operation, Operations};
 use traffic_cop::domain::settings::{Settings, SettingsCommand};
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::domain::test_calls::TestCalls;
+use traffic_cop::domain::webhook::Webhook;
 use traffic_cop::domain::{Action, Aggregate, Change, Context};
 use traffic_cop::store::format::{Document, NEWEST, Stored};
 use traffic_cop::store::item::Item;
@@ -259,7 +262,23 @@ fn tell_slot(slot: &SlotState) -> Value {
 }
 
 fn tell_settings(settings: &Settings) -> Value {
-    json!({ "freezes": tell_freezes(&settings.freezes) })
+    let mut told = json!({ "freezes": tell_freezes(&settings.freezes) });
+    if !settings.webhooks.is_empty() {
+        let webhooks = settings.webhooks.iter();
+        told["webhooks"] = webhooks.map(tell_webhook).collect();
+    }
+    told
+}
+
+fn tell_webhook((name, webhook): (&WebhookName, &Webhook)) -> Value {
+    json!([
+        name,
+        webhook.url,
+        webhook.secret,
+        webhook.environments,
+        webhook.actions,
+        webhook.after
+    ])
 }
 
 fn tell_access(access: &Access) -> Value {
@@ -443,6 +462,25 @@ fn shapes() -> Vec<Shape> {
             number: FreezeNumber(1),
         }),
     );
+    let mut history = History::<Settings>::new("settings", tell_settings);
+    let mut then = |name: &str, command: SettingsCommand| shapes.push(history.then(name, &command));
+    let chat = json!({ "name": "chat", "url": "https://chat.example.com/hooks/ivr" });
+    then("settings-with-a-webhook", webhook(chat));
+    then(
+        "settings-with-webhooks",
+        webhook(json!({
+            "name": "a.B_c-9",
+            "url": "http://127.0.0.1:4711",
+            "secret": "ours",
+            "environments": ["Main_IVR", "b.2-c"],
+            "actions": ["rollback", "repair"],
+        })),
+    );
+    let name = "chat".parse().expect("a name");
+    then(
+        "settings-without-a-webhook",
+        SettingsCommand::RemoveWebhook(name),
+    );
     let mut history = History::<Access>::new("access", tell_access);
     let mut then = |name: &str, command: AccessCommand| shapes.push(history.then(name, &command));
     then(
@@ -577,6 +615,10 @@ fn freeze(start: &str) -> Command {
     window(start).into()
 }
 
+fn webhook(members: Value) -> SettingsCommand {
+    SettingsCommand::AddWebhook(serde_json::from_value(members).expect("a webhook"))
+}
+
 fn window(start: &str) -> AddFreeze {
     AddFreeze {
         start: Some(start.parse().expect("a time")),
@@ -615,6 +657,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
                 frozen: None,
                 now: "2026-01-05T08:00:00.125Z".parse().expect("a time"),
                 revision: Revision(1),
+                sequence: Default::default(),
                 draw: std::array::from_fn(|n| u8::try_from(n * 16 + n).expect("a byte")),
                 drain_time: Duration::from_secs(60),
                 last_calls: Some(Default::default()),
@@ -626,6 +669,7 @@ impl<S: Stored + std::fmt::Debug> History<S> {
     fn then(&mut self, name: &str, command: &<S as Aggregate>::Command) -> Shape {
         self.context.now += Duration::from_secs(600);
         self.context.revision = Revision(self.position.next.0);
+        self.context.sequence = self.position.next;
         let before = self.document.as_ref();
         let state = before.and_then(|document| document.state.as_ref());
         let Ok(Change::To(state)) = S::apply(state, command, &self.context) else {

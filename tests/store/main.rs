@@ -33,6 +33,7 @@ mod rows;
 mod settings;
 mod validation;
 mod verification;
+mod webhooks;
 
 use std::process::ExitCode;
 
@@ -93,6 +94,11 @@ fn main() -> ExitCode {
         Suite {
             name: "controller",
             cases: controller::CASES,
+            engines: &[Engine::Memory],
+        },
+        Suite {
+            name: "webhooks",
+            cases: webhooks::CASES,
             engines: &[Engine::Memory],
         },
         Suite {

@@ -149,6 +149,7 @@ impl Model {
             frozen: None,
             now: clock.now(),
             revision: traffic_cop::domain::ids::Revision(known.revision() + 1),
+            sequence: Default::default(),
             draw: [0; 16],
             drain_time: DRAIN_TIME,
             last_calls: Some(Default::default()),

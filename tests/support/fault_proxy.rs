@@ -43,6 +43,8 @@ pub(crate) enum Ask {
     Evidence,
     /// Reads or writes a lease.
     Lease,
+    /// Reads or writes how far a follower has come.
+    Cursor,
     /// Anything else.
     Other,
 }
@@ -410,6 +412,7 @@ fn ask(target: &str, body: &Value) -> Ask {
         ("Query", "journal") => Ask::Poll,
         (_, "heartbeat") => Ask::Heartbeat,
         (_, "lease") => Ask::Lease,
+        (_, of) if of.starts_with("cursor/") => Ask::Cursor,
         ("Query", of) if of.starts_with("exposures/") || of.starts_with("outcomes/") => {
             Ask::Evidence
         }

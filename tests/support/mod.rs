@@ -29,6 +29,7 @@ pub(crate) mod log;
 pub(crate) mod process;
 pub(crate) mod random;
 pub(crate) mod raw;
+pub(crate) mod receiver;
 pub(crate) mod tables;
 pub(crate) mod velocity;
 pub(crate) mod world;

@@ -27,6 +27,7 @@ impl World {
                 frozen: None,
                 now,
                 revision: crate::domain::ids::Revision(1),
+                sequence: Default::default(),
                 draw: [0; 16],
                 drain_time: Duration::ZERO,
                 last_calls: Some(Default::default()),

@@ -14,6 +14,7 @@ fn context(minutes: i64, last_calls: Option<LastCalls>) -> Context {
         frozen: None,
         now: at(minutes),
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [7; 16],
         drain_time: DRAIN_TIME,
         others: 0,

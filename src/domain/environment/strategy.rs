@@ -264,6 +264,7 @@ pub(crate) fn contexts() -> impl Strategy<Value = Context> {
             frozen: None,
             now: Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes),
             revision: Revision(1),
+            sequence: Default::default(),
             draw,
             drain_time: DRAIN_TIME,
             last_calls: Some(Default::default()),

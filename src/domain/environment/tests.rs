@@ -41,6 +41,7 @@ impl World {
                 frozen: None,
                 now,
                 revision: Revision(1),
+                sequence: Default::default(),
                 draw: [7; 16],
                 drain_time: DRAIN_TIME,
                 last_calls: Some(Default::default()),

@@ -61,13 +61,34 @@ pub(super) struct ResumeHeaders {
 
 /// A change. Sent as `event: change`.
 #[derive(Debug, Serialize, ToSchema)]
-pub(in crate::http) struct ChangeEvent {
+pub(crate) struct ChangeEvent {
     /// What was changed: `environment/` and its name, `access` or `settings`.
     aggregate: String,
     /// The environment's name; null if another aggregate was changed.
     environment: Option<EnvironmentName>,
     #[serde(flatten)]
     entry: HistoryEntry,
+}
+
+impl ChangeEvent {
+    /// The change of `record`, as it is seen at `now`.
+    pub(crate) fn new(record: &Record, now: Timestamp) -> Self {
+        let aggregate = &record.change.aggregate;
+        let environment = environment_of(aggregate);
+        Self {
+            aggregate: aggregate.to_string(),
+            environment: environment.cloned(),
+            entry: HistoryEntry::new(environment, record, now),
+        }
+    }
+}
+
+/// The environment that `aggregate` is, if it is one.
+fn environment_of(aggregate: &AggregateKey) -> Option<&EnvironmentName> {
+    match aggregate {
+        AggregateKey::Environment(name) => Some(name),
+        AggregateKey::Access | AggregateKey::Settings | AggregateKey::Other(_) => None,
+    }
 }
 
 /// An entry that is not what its writer wrote. Sent as `event: unreadable`.
@@ -363,20 +384,12 @@ impl Following {
     }
 
     fn change(&self, record: &Record, now: Timestamp) -> Option<ChangeEvent> {
-        let aggregate = &record.change.aggregate;
-        let environment = match aggregate {
-            AggregateKey::Environment(name) => Some(name),
-            AggregateKey::Access | AggregateKey::Settings | AggregateKey::Other(_) => None,
-        };
+        let environment = environment_of(&record.change.aggregate);
         let is_wanted = self.only.is_none() || self.only.as_ref() == environment;
         let may_see = match environment {
             Some(name) => self.caller.may(Scope::Read, Some(name.as_str())),
             None => self.caller.may(Scope::Admin, None),
         };
-        (is_wanted && may_see).then(|| ChangeEvent {
-            aggregate: aggregate.to_string(),
-            environment: environment.cloned(),
-            entry: HistoryEntry::new(environment, record, now),
-        })
+        (is_wanted && may_see).then(|| ChangeEvent::new(record, now))
     }
 }

@@ -47,6 +47,8 @@ pub(super) struct HealthView {
     faults: Vec<FaultView>,
     /// The replicas of the last 24 hours, this one among them.
     peers: PeersView,
+    /// The webhooks that this replica tells of changes, while it is the one that does.
+    webhooks: Vec<BacklogView>,
     /// The alarms that are raised, in the order of docs/operations.md.
     alarms: Vec<AlarmView>,
 }
@@ -91,6 +93,19 @@ struct PeersView {
     live: usize,
     /// Their heartbeats stopped without a word.
     silent: usize,
+}
+
+/// What a webhook has not been told.
+#[derive(Debug, Serialize, ToSchema)]
+struct BacklogView {
+    /// Its name.
+    webhook: String,
+    /// Journal entries behind the last that was dealt with.
+    behind: u64,
+    /// Milliseconds since the oldest change that it has to be told of; 0 if there is none.
+    oldest_ms: u64,
+    /// What holds it up; null if nothing does.
+    held_up: Option<String>,
 }
 
 /// An alarm that is raised.
@@ -143,6 +158,7 @@ impl HealthView {
             }),
             faults: replica.look(faults).unwrap_or_default(),
             peers: PeersView::new(&replica.peers(), listener.clock.monotonic()),
+            webhooks: backlogs(&listener.metrics),
             alarms: raised(&listener.metrics),
         }
     }
@@ -183,6 +199,17 @@ fn faults(follower: &Follower) -> Vec<FaultView> {
         })
     };
     follower.aggregates().filter_map(fault).collect()
+}
+
+fn backlogs(metrics: &Metrics) -> Vec<BacklogView> {
+    let backlogs = metrics.followers.webhooks().into_iter();
+    let views = backlogs.map(|(webhook, backlog)| BacklogView {
+        webhook,
+        behind: backlog.entries,
+        oldest_ms: milliseconds(backlog.age),
+        held_up: backlog.obstacle,
+    });
+    views.collect()
 }
 
 fn raised(metrics: &Metrics) -> Vec<AlarmView> {

@@ -168,7 +168,7 @@ pub(super) async fn settings(
     let (head, body) = request.into_parts();
     let key = AggregateKey::Settings;
     let answer = repair::<Settings>(&listener, &caller, &key, &head.headers, body).await?;
-    Ok(SettingsWriteView::respond(&listener, &answer))
+    Ok(SettingsWriteView::of_repair(&listener, &answer).into_response())
 }
 
 async fn repair<A: Stored>(

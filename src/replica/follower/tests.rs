@@ -47,6 +47,7 @@ impl Journal {
             frozen: None,
             now: "2026-01-05T08:00:00Z".parse().unwrap(),
             revision: Revision(1),
+            sequence: Default::default(),
             draw: [7; 16],
             drain_time: std::time::Duration::ZERO,
             last_calls: Some(Default::default()),

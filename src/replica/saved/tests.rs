@@ -30,6 +30,7 @@ pub(in crate::replica) fn follower(active: Slot) -> Follower {
         frozen: None,
         now: "2026-01-01T00:00:00Z".parse().unwrap(),
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [1; 16],
         drain_time: std::time::Duration::ZERO,
         last_calls: Some(Default::default()),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::freezes::{self, WireFreezes};
+use super::webhooks::{self, WireWebhooks};
 use super::{FormatError, Stored};
 use crate::domain::ids::AggregateKey;
 use crate::domain::settings::Settings;
@@ -14,6 +15,8 @@ use crate::store::item::Item;
 pub struct WireSettings {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     freezes: WireFreezes,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    webhooks: WireWebhooks,
 }
 
 impl Stored for Settings {
@@ -24,14 +27,17 @@ impl Stored for Settings {
     fn to_wire(&self) -> WireSettings {
         WireSettings {
             freezes: freezes::to_wire(&self.freezes),
+            webhooks: webhooks::to_wire(&self.webhooks),
         }
     }
 
     fn from_wire(wire: WireSettings, _: u32) -> Result<Self, FormatError> {
         let settings = Self {
             freezes: freezes::from_wire(wire.freezes),
+            webhooks: webhooks::from_wire(wire.webhooks),
         };
-        match settings.freezes.inconsistency() {
+        let contradiction = settings.freezes.inconsistency();
+        match contradiction.or_else(|| settings.webhooks.inconsistency()) {
             None => Ok(settings),
             Some(contradiction) => Err(FormatError::Inconsistent(contradiction)),
         }

@@ -312,6 +312,7 @@ fn applied(state: &Environment, command: &Command) -> Environment {
         frozen: None,
         now: "2026-01-06T08:00:00Z".parse().unwrap(),
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [0; 16],
         drain_time: std::time::Duration::ZERO,
         last_calls: Some(Default::default()),

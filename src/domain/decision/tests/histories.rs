@@ -75,6 +75,7 @@ fn after(steps: &str) -> Environment {
         frozen: None,
         now: Timestamp::UNIX_EPOCH,
         revision: Revision(1),
+        sequence: Default::default(),
         draw: [7; 16],
         drain_time: strategy::DRAIN_TIME,
         last_calls: Some(Default::default()),

@@ -23,6 +23,7 @@ use crate::http::admin::environments::freshen;
 use crate::http::admin::extract::{Path, Query};
 use crate::http::admin::receipt::{FreeWriteParams, ReceiptView};
 use crate::http::admin::view::{FreezeView, Freshness, parts, with_etag};
+use crate::http::admin::webhooks::WebhookView;
 use crate::http::body::{self, Write};
 use crate::http::problem::{Problem, ProblemSchema};
 
@@ -48,6 +49,9 @@ pub(in crate::http::admin) struct SettingsWriteView {
     revision: Revision,
     /// The freeze windows of the deployment afterwards.
     freezes: Vec<FreezeView>,
+    /// The webhooks afterwards, after a repair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhooks: Option<Vec<WebhookView>>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -161,27 +165,41 @@ async fn execute(
         .control
         .execute::<Settings>(&AggregateKey::Settings, &write.members, &request)
         .await?;
-    Ok(SettingsWriteView::respond(listener, &answer))
+    let view = SettingsWriteView::new(listener, &answer);
+    Ok(view.into_response())
 }
 
 impl SettingsWriteView {
-    /// The response that tells what a change of the settings came to.
-    pub(in crate::http::admin) fn respond(
-        listener: &Listener,
-        answer: &Answer<Settings>,
-    ) -> Response {
+    /// What a change of the freeze windows came to.
+    fn new(listener: &Listener, answer: &Answer<Settings>) -> Self {
         let (outcome, because, sequence) = parts(answer.outcome);
         let settings = answer.state.as_ref();
         let freezes =
             settings.map(|settings| FreezeView::all(&settings.freezes, listener.clock.now()));
-        let view = Self {
+        Self {
             outcome,
             because,
             sequence,
             revision: answer.revision,
             freezes: freezes.unwrap_or_default(),
+            webhooks: None,
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
-        };
-        with_etag(answer.revision, Json(view).into_response())
+        }
+    }
+
+    /// What a repair came to: whoever may do that may see the webhooks.
+    pub(in crate::http::admin) fn of_repair(
+        listener: &Listener,
+        answer: &Answer<Settings>,
+    ) -> Self {
+        let settings = answer.state.as_ref();
+        Self {
+            webhooks: Some(settings.map(WebhookView::all).unwrap_or_default()),
+            ..Self::new(listener, answer)
+        }
+    }
+
+    pub(in crate::http::admin) fn into_response(self) -> Response {
+        with_etag(self.revision, Json(self).into_response())
     }
 }

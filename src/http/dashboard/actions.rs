@@ -241,9 +241,11 @@ impl Actions {
         may.then_some(())?;
         let environment = &served.environment;
         let now = listener.clock.now();
+        let next = listener.replica.look(|follower| follower.position.next);
         let context = Context {
             now,
             revision: served.revision.next(),
+            sequence: next.unwrap_or_default(),
             draw: [0; 16],
             drain_time: listener.control.drain_time(),
             others: 0,
@@ -476,6 +478,7 @@ fn nothing(unchanged: Unchanged) -> &'static str {
         Unchanged::SameFlow
         | Unchanged::NoSuchOverride
         | Unchanged::NoSuchFreeze
+        | Unchanged::NoSuchWebhook
         | Unchanged::SameInterface
         | Unchanged::SameVariables => "It is so already.",
     }

@@ -242,7 +242,6 @@ async fn other_methods_and_paths_are_problems_that_say_so() {
     let app = TestApp::start().await;
     app.create(MAIN).await;
     for path in [
-        "/",
         "/v2",
         &format!("/{CANARY}"),
         "/v1/environments/",

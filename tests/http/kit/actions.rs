@@ -369,7 +369,8 @@ proptest! {
         let decoded = |path: &str| path.replace("%24", "$");
         let own = decoded(url.path());
         let own = own.strip_suffix("/v1/environments/Main_IVR/decisions").expect("the resource");
-        assert_eq!(own, decoded(meant.path()).strip_suffix('/').unwrap_or(&decoded(meant.path())));
+        // Slashes at its end are not part of what it names.
+        assert_eq!(own, decoded(meant.path()).trim_end_matches('/'));
     }
 }
 

@@ -77,7 +77,11 @@ fn files() -> Vec<PathBuf> {
         let entries = fs::read_dir(directory).expect("a directory");
         entries.map(|entry| entry.expect("an entry").path())
     };
-    let formats = within(root()).filter(|path| path.is_dir());
+    let is_format = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("format-"))
+    };
+    let formats = within(root()).filter(is_format);
     let mut files: Vec<_> = formats.flat_map(within).collect();
     files.sort();
     files

@@ -370,7 +370,7 @@ pub struct StoreServeArgs {
     pub address: SocketAddr,
 }
 
-/// Whether what is written to `stream` may have colours: it is a terminal, and `NO_COLOR` is not set (https://no-color.org). That is
+/// Whether what is written to `stream` may have colours: it is a terminal, and `NO_COLOR` is not set (<https://no-color.org>). That is
 /// no setting of this program, and so no argument.
 #[must_use]
 pub fn may_colour(stream: &impl IsTerminal) -> bool {

@@ -1,4 +1,4 @@
-//! Colour, on terminals that show it and for people who want it (https://no-color.org).
+//! Colour, on terminals that show it and for people who want it (<https://no-color.org>).
 
 use std::io;
 

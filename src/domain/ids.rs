@@ -281,7 +281,7 @@ text_type! {
 
 text_type! {
     /// Where a webhook is sent. Without TLS only on this host.
-    #[schema(max_length = 512, pattern = r"^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~/:@+=,;-]*)?$", example = "https://chat.example.com/hooks/ivr")]
+    #[schema(max_length = 512, pattern = r"^(https://([a-z]([a-z0-9-]{0,30}[a-z0-9])?(\.[a-z]([a-z0-9-]{0,30}[a-z0-9])?){0,8}|[1-9][0-9]?(\.[1-9][0-9]?){3})|http://(127\.0\.0\.1|localhost))(:([1-9][0-9]{0,3}|[1-5][0-9]{4}))?(/[A-Za-z0-9_~:@+=,;-][A-Za-z0-9._~:@+=,;-]*){0,8}/?$", example = "https://chat.example.com/hooks/ivr")]
     WebhookUrl, "webhook URL",
     "an https URL of at most 512 characters without user, query, fragment or escapes; http only for 127.0.0.1 and localhost",
     |text| is_webhook_url(text)

@@ -34,7 +34,6 @@ use crate::telemetry::OutcomeLabels;
 #[derive(Debug, Serialize, ToSchema)]
 pub(in crate::http) struct PreflightView {
     /// Whether the flow is fit to get callers, as far as Genesys Cloud tells.
-    #[schema(inline)]
     outcome: OutcomeName,
     /// Why that is not known, or nobody looked; null otherwise.
     because: Option<String>,
@@ -50,6 +49,7 @@ pub(in crate::http) struct PreflightView {
 
 /// The outcome's name.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = PreflightOutcome)]
 #[serde(rename_all = "snake_case")]
 enum OutcomeName {
     /// It is.

@@ -3,8 +3,11 @@
 //! Lenient on purpose: a member that this binary does not know is passed over, and a closed set of the server is a text
 //! here, so a newer server can be asked with an older binary. `--output json` does not come by here at all.
 
+mod access;
 mod explanation;
+mod preflight;
 mod rollout;
+mod settings;
 mod test_calls;
 
 use std::fmt;
@@ -16,8 +19,11 @@ use crate::domain::slot::{BySlot, Slot};
 use crate::domain::test_calls::TestCalls;
 use crate::store::verify;
 
+pub(super) use access::*;
 pub(super) use explanation::*;
+pub(super) use preflight::*;
 pub(super) use rollout::*;
+pub(super) use settings::*;
 pub(super) use test_calls::*;
 
 /// An environment.
@@ -131,75 +137,6 @@ pub(super) struct RolloutGlance {
     pub(super) paused: Option<String>,
 }
 
-/// A time in which nobody moves callers.
-#[derive(Debug, Deserialize)]
-pub(super) struct Freeze {
-    pub(super) number: u64,
-    pub(super) start: String,
-    pub(super) end: String,
-    pub(super) reason: String,
-    pub(super) status: String,
-}
-
-/// The freeze windows of one place, and those that hold there too.
-#[derive(Debug, Deserialize)]
-pub(super) struct Freezes {
-    pub(super) freezes: Vec<Freeze>,
-    #[serde(default)]
-    pub(super) deployment: Vec<Freeze>,
-}
-
-/// What became of a change of the settings.
-#[derive(Debug, Deserialize)]
-pub(super) struct SettingsWritten {
-    pub(super) outcome: String,
-    pub(super) because: Option<String>,
-    pub(super) revision: u64,
-    #[serde(default)]
-    pub(super) freezes: Vec<Freeze>,
-}
-
-/// Every webhook.
-#[derive(Debug, Deserialize)]
-pub(super) struct Webhooks {
-    pub(super) webhooks: Vec<Webhook>,
-}
-
-/// A webhook.
-#[derive(Debug, Deserialize)]
-pub(super) struct Webhook {
-    pub(super) name: String,
-    pub(super) url: String,
-    pub(super) secret: String,
-    /// `None` is every environment.
-    pub(super) environments: Option<Vec<String>>,
-    /// `None` is every action.
-    pub(super) actions: Option<Vec<String>>,
-    pub(super) delivery: Option<Delivery>,
-}
-
-/// How far a webhook has been told.
-#[derive(Debug, Deserialize)]
-pub(super) struct Delivery {
-    pub(super) behind: u64,
-    pub(super) held_up: Option<HeldUp>,
-}
-
-/// What holds a webhook up.
-#[derive(Debug, Deserialize)]
-pub(super) struct HeldUp {
-    pub(super) since: String,
-    pub(super) why: String,
-}
-
-/// What became of a change of the webhooks.
-#[derive(Debug, Deserialize)]
-pub(super) struct WebhookWritten {
-    pub(super) outcome: String,
-    pub(super) because: Option<String>,
-    pub(super) name: String,
-}
-
 /// Which calls: the number, under the name of the kind of number that it is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -251,32 +188,6 @@ pub(super) struct Written {
     pub(super) state: Option<Environment>,
     pub(super) notice: Option<String>,
     pub(super) preflight: Option<Preflight>,
-}
-
-/// What a look at a flow came to.
-#[derive(Debug, Deserialize)]
-pub(super) struct Preflight {
-    pub(super) outcome: String,
-    pub(super) because: Option<String>,
-    pub(super) flow: Flow,
-    #[serde(default)]
-    pub(super) findings: Vec<FlowFinding>,
-}
-
-/// Something that was found out about a flow.
-#[derive(Debug, Deserialize)]
-pub(super) struct FlowFinding {
-    pub(super) problem: bool,
-    pub(super) detail: String,
-}
-
-/// A look at the flow of a candidate.
-#[derive(Debug, Deserialize)]
-pub(super) struct CandidatePreflight {
-    pub(super) environment: String,
-    pub(super) policy: String,
-    #[serde(flatten)]
-    pub(super) preflight: Preflight,
 }
 
 /// Which replicas decide by a change.
@@ -365,76 +276,6 @@ pub(super) struct ReplicaState {
     /// Since its heartbeat was last seen to move.
     pub(super) age_ms: u64,
     pub(super) version: String,
-}
-
-/// Every token.
-#[derive(Debug, Deserialize)]
-pub(super) struct Tokens {
-    pub(super) tokens: Vec<Token>,
-}
-
-/// A token, without its text.
-#[derive(Debug, Deserialize)]
-pub(super) struct Token {
-    pub(super) id: String,
-    pub(super) name: String,
-    pub(super) scopes: Vec<String>,
-    /// `None` is every environment.
-    pub(super) environments: Option<Vec<String>>,
-    pub(super) created_at: String,
-    pub(super) expires_at: Option<String>,
-    /// When its earlier texts stop working.
-    #[serde(default)]
-    pub(super) retiring: Vec<String>,
-}
-
-/// A token that was made, or had been made before.
-#[derive(Debug, Deserialize)]
-pub(super) struct NewToken {
-    /// Its text; `None` if it had been made before.
-    pub(super) token: Option<String>,
-    pub(super) id: String,
-    pub(super) notice: Option<String>,
-}
-
-/// What came of a change of the tokens.
-#[derive(Debug, Deserialize)]
-pub(super) struct TokenWritten {
-    pub(super) outcome: String,
-    pub(super) notice: Option<String>,
-}
-
-/// What came of a repair of the tokens.
-#[derive(Debug, Deserialize)]
-pub(super) struct AccessWritten {
-    pub(super) outcome: String,
-    pub(super) revision: u64,
-    pub(super) tokens: Vec<Token>,
-}
-
-/// Every entry about an issuer.
-#[derive(Debug, Deserialize)]
-pub(super) struct Issuers {
-    pub(super) issuers: Vec<Issuer>,
-}
-
-/// An entry about an issuer.
-#[derive(Debug, Deserialize)]
-pub(super) struct Issuer {
-    pub(super) name: String,
-    pub(super) url: String,
-    pub(super) audience: String,
-    pub(super) claims: std::collections::BTreeMap<String, String>,
-    pub(super) scopes: Vec<String>,
-    /// `None` is every environment.
-    pub(super) environments: Option<Vec<String>>,
-    pub(super) keys: u64,
-}
-
-/// What came of a change of the issuers.
-#[derive(Debug, Deserialize)]
-pub(super) struct IssuerWritten {
-    pub(super) outcome: String,
 }
 
 /// What a verification of the journal found.

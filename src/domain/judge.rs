@@ -23,6 +23,7 @@ pub mod planning;
 pub mod process;
 pub mod rates;
 pub mod record;
+pub mod scale;
 pub mod trouble;
 pub mod verdict;
 

@@ -1,6 +1,5 @@
 //! A report as a picture: the evidence of some runs over time.
 
-use std::f64::consts::LN_10;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use super::report::words::percent;
 use super::trial::Ending;
 use super::{Report, Scenario};
 use crate::domain::judge::mixture::EValue;
+use crate::domain::judge::scale;
 
 const WIDTH: f64 = 860.0;
 const HEIGHT: f64 = 440.0;
@@ -15,19 +15,6 @@ const LEFT: f64 = 64.0;
 const RIGHT: f64 = 96.0;
 const TOP: f64 = 56.0;
 const BOTTOM: f64 = 48.0;
-/// The powers of ten between which evidence is drawn; what lies beyond is drawn at the edge.
-const LOWEST: f64 = -2.0;
-const HIGHEST: f64 = 3.0;
-/// Those that have a line, and how they are labelled.
-const POWERS: [(f64, &str); 6] = [
-    (-2.0, "0.01"),
-    (-1.0, "0.1"),
-    (0.0, "1"),
-    (1.0, "10"),
-    (2.0, "100"),
-    (3.0, "1000"),
-];
-
 /// An SVG document that shows how the evidence of harm went in some of the report's runs, against the pause and abort lines.
 /// It needs no style sheet and no font of its own.
 #[must_use]
@@ -69,9 +56,9 @@ impl Frame {
         LEFT + (WIDTH - LEFT - RIGHT) * time.as_secs_f64() / self.longest.as_secs_f64()
     }
 
-    fn y(e: EValue) -> f64 {
-        let power = (e.ln() / LN_10).clamp(LOWEST, HIGHEST);
-        TOP + (HEIGHT - TOP - BOTTOM) * (HIGHEST - power) / (HIGHEST - LOWEST)
+    /// Where this share of the plane's height lies above.
+    fn y(depth: f64) -> f64 {
+        TOP + (HEIGHT - TOP - BOTTOM) * depth
     }
 
     fn write_title(svg: &mut String, report: &Report) {
@@ -106,8 +93,8 @@ impl Frame {
 
     fn write_axes(&self, svg: &mut String) {
         let right = WIDTH - RIGHT;
-        for (power, label) in POWERS {
-            let y = Self::y(EValue::from_ln(power * LN_10));
+        for (depth, label) in scale::lines() {
+            let y = Self::y(depth);
             put(
                 svg,
                 &format!("<path d=\"M{LEFT} {y:.1}H{right}\" stroke=\"#e4e4e4\"/>"),
@@ -139,9 +126,13 @@ impl Frame {
             Ending::Paused(_) => "#b26a00",
             Ending::Aborted(_) => "#b00020",
         };
-        let points = trace
-            .iter()
-            .map(|(time, ln)| format!("{:.1},{:.1}", self.x(*time), Self::y(EValue::from_ln(*ln))));
+        let points = trace.iter().map(|(time, ln)| {
+            format!(
+                "{:.1},{:.1}",
+                self.x(*time),
+                Self::y(scale::depth(EValue::from_ln(*ln)))
+            )
+        });
         let mut points: Vec<String> = points.collect();
         points.dedup();
         let points = points.join(" ");
@@ -154,7 +145,7 @@ impl Frame {
     }
 
     fn write_line(svg: &mut String, line: EValue, name: &str, colour: &str) {
-        let (y, right) = (Self::y(line), WIDTH - RIGHT);
+        let (y, right) = (Self::y(scale::depth(line)), WIDTH - RIGHT);
         put(
             svg,
             &format!(

@@ -2,14 +2,13 @@
 //!
 //! Geometry is worked out here and drawn by the templates; what colour a line has says the style sheet.
 
-use std::f64::consts::LN_10;
-
 use jiff::Timestamp;
 
 use super::chapter::Chapter;
 use super::words::{count, span};
 use crate::domain::judge::metric::Metric;
 use crate::domain::judge::mixture::EValue;
+use crate::domain::judge::scale;
 use crate::domain::judge::verdict::MetricFinding;
 use crate::domain::rollout::Rollout;
 use crate::domain::slot::BySlot;
@@ -21,19 +20,6 @@ const LEFT: f64 = 56.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 18.0;
 const BOTTOM: f64 = 26.0;
-/// The powers of ten between which evidence is drawn; what lies beyond is drawn at the edge.
-const LOWEST: f64 = -2.0;
-const HIGHEST: f64 = 3.0;
-/// Those that have a line, and how they are labelled.
-const POWERS: [(f64, &str); 6] = [
-    (-2.0, "0.01"),
-    (-1.0, "0.1"),
-    (0.0, "1"),
-    (1.0, "10"),
-    (2.0, "100"),
-    (3.0, "1000"),
-];
-
 /// How the evidence of harm in one metric went.
 #[derive(Debug)]
 pub(super) struct Picture {
@@ -68,11 +54,11 @@ impl Picture {
         let frame = Frame::of(&line);
         let points: Vec<_> = line
             .iter()
-            .map(|(at, e)| (number(frame.x(*at)), number(y(*e))))
+            .map(|(at, e)| (number(frame.x(*at)), number(y(scale::depth(*e)))))
             .collect();
         let mark = |line: Option<EValue>, what: &str| {
             line.map(|line| Mark {
-                at: number(y(line)),
+                at: number(y(scale::depth(line))),
                 label: format!("{what} {line}"),
             })
         };
@@ -85,12 +71,12 @@ impl Picture {
         }
         Self {
             label: said,
-            grid: POWERS
-                .map(|(power, label)| Mark {
-                    at: number(y(EValue::from_ln(power * LN_10))),
+            grid: scale::lines()
+                .map(|(depth, label)| Mark {
+                    at: number(y(depth)),
                     label: label.to_owned(),
                 })
-                .into(),
+                .collect(),
             times: frame.times(),
             steps: steps(chapter, &frame),
             pause: mark(finding.harm.pause_line, "pause"),
@@ -192,9 +178,9 @@ impl Frame {
     }
 }
 
-fn y(e: EValue) -> f64 {
-    let power = (e.ln() / LN_10).clamp(LOWEST, HIGHEST);
-    TOP + (HEIGHT - TOP - BOTTOM) * (HIGHEST - power) / (HIGHEST - LOWEST)
+/// Where this share of the picture's height lies above.
+fn y(depth: f64) -> f64 {
+    TOP + (HEIGHT - TOP - BOTTOM) * depth
 }
 
 fn number(place: f64) -> String {

@@ -19,8 +19,10 @@ mod history;
 mod ladder;
 mod live;
 mod login;
+mod outcome;
 mod overview;
 mod picture;
+mod send;
 mod session;
 mod shares;
 mod slots;
@@ -67,7 +69,7 @@ pub(super) fn router(listener: Arc<Listener>) -> Router {
         .route(environment, get(environment::show))
         .route(&action("events"), get(live::follow))
         .route(&action("history"), get(history::show));
-    for (path, handler) in action::routes() {
+    for (path, handler) in send::routes() {
         router = router.route(&action(path), handler);
     }
     for (path, handler) in assets::routes() {

@@ -6,11 +6,12 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 
-use super::actions::{Actions, Attempted, Outcome};
+use super::actions::Actions;
 use super::evidence::Evidence;
 use super::frame::Frame;
 use super::history::Row;
 use super::ladder::{Ladder, in_step};
+use super::outcome::{Attempted, Outcome};
 use super::overview::{Badge, badges};
 use super::page;
 use super::picture::CallsPicture;

@@ -9,9 +9,11 @@ use axum::routing::{MethodRouter, get};
 use http::StatusCode;
 use http::request::Parts;
 
-use super::actions::{Action, Attempted, Outcome, Sent, refused, sentence};
+use super::action::Action;
+use super::actions::Sent;
 use super::environment::{EnvironmentPage, environment_name};
 use super::form::Form;
+use super::outcome::{Attempted, Outcome, refused, sentence};
 use super::page;
 use super::session::{Visitor, require_same_origin};
 use crate::control;

@@ -1,11 +1,11 @@
 //! The composition root: settings in, a running service out. The only place that picks the concrete clock, store, listeners
 //! and tasks.
 
-mod analytics;
 mod doors;
 mod first_admin;
 mod first_load;
 mod followers;
+mod genesys;
 mod issuers;
 mod open_files;
 mod sample;
@@ -122,12 +122,12 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         metrics.clone(),
         args.drain_time(),
     ));
-    let genesys = match args.decisions_only {
+    let client = match args.decisions_only {
         true => None,
-        false => analytics::client(&args.analytics, Arc::clone(&clock))?,
+        false => genesys::client(&args.genesys, Arc::clone(&clock))?,
     };
     if args.controller == Switch::On && !args.decisions_only {
-        let access = analytics::access(genesys.clone(), &args.analytics, &args.flow_ends);
+        let access = genesys::access(client.clone(), &args.analytics, &args.flow_ends);
         let controller = Controller::new(
             Arc::clone(&replica),
             Arc::clone(&control),
@@ -152,7 +152,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         flow_ends: args.flow_ends.flow_ends(),
         preflight: Preflight {
             policy: args.preflight.genesys_preflight,
-            client: genesys,
+            client,
             budget: args.preflight.budget(),
         },
         authenticator: authenticator.with_keyring(keyring),

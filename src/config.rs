@@ -1,6 +1,7 @@
 //! Settings: flags with environment variables, parsed once, and nothing else.
 
 mod analytics;
+mod flow_ends;
 mod genesys;
 mod limits;
 mod overload;
@@ -16,7 +17,8 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 pub use analytics::AnalyticsArgs;
-pub use genesys::FlowEndArgs;
+pub use flow_ends::FlowEndArgs;
+pub use genesys::GenesysArgs;
 pub use limits::LimitArgs;
 pub use overload::OverloadArgs;
 pub use preflight::{Policy, PreflightArgs};
@@ -254,6 +256,12 @@ pub struct ServeArgs {
         missing_docs,
         reason = "a doc comment here would replace the help of the whole command"
     )]
+    pub genesys: GenesysArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
     pub analytics: AnalyticsArgs,
     #[command(flatten)]
     #[expect(
@@ -314,7 +322,7 @@ impl ServeArgs {
             !(self.decisions_only && self.store.is_embedded()),
             "--decisions-only is for a store that others write to: name it with --region, --control-table or --endpoint-url"
         );
-        let is_blind = self.analytics.genesys_client_id.is_none() && !self.decisions_only;
+        let is_blind = self.genesys.genesys_client_id.is_none() && !self.decisions_only;
         anyhow::ensure!(
             !(is_blind && self.preflight.genesys_preflight == Policy::Refuse),
             "--genesys-preflight refuse needs access to Genesys Cloud: --genesys-client-id, or nobody could cut over"

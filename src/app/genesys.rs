@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 
 use crate::clock::Clock;
-use crate::config::{AnalyticsArgs, FlowEndArgs};
+use crate::config::{AnalyticsArgs, FlowEndArgs, GenesysArgs};
 use crate::evidence::analytics::Access;
 use crate::genesys::client::{Client, Settings};
 
@@ -14,7 +14,7 @@ use crate::genesys::client::{Client, Settings};
 /// # Errors
 /// They name a client and no place, or there is no TLS to be had.
 pub(super) fn client(
-    args: &AnalyticsArgs,
+    args: &GenesysArgs,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Option<Arc<Client>>> {
     let (Some(client_id), Some(file)) = (&args.genesys_client_id, &args.genesys_client_secret_file)

@@ -1,4 +1,4 @@
-//! Settings of what Genesys Cloud tells us.
+//! Settings of what the ends of flows mean.
 
 use clap::Args;
 

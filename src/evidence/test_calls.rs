@@ -15,13 +15,16 @@ use crate::domain::decision::Request;
 use crate::domain::slot::Slot;
 use crate::domain::test_calls::TestCall;
 use crate::replica::{Replica, Served};
+use crate::store::evidence::Batch;
 
 /// Calls that may wait. Overrides are for testers, not for crowds.
 const CAPACITY: usize = 256;
-/// How often a write is tried.
-const ATTEMPTS: u32 = 3;
-/// Pause before another try.
-const PAUSE: Duration = Duration::from_millis(500);
+/// Before each try to write.
+const PAUSES: [Duration; 3] = [
+    Duration::ZERO,
+    Duration::from_millis(500),
+    Duration::from_millis(500),
+];
 
 /// Where decisions by an override are noted. Cloning gives another way into the same queue.
 #[derive(Debug, Clone)]
@@ -108,27 +111,34 @@ impl TestCallWriter {
 
     async fn write(&mut self, taken: Vec<(Arc<Served>, TestCall)>) {
         let mut left = self.batches.make(taken, self.clock.now());
-        for attempt in 1..=ATTEMPTS {
+        for pause in PAUSES {
             if left.is_empty() {
                 return;
             }
-            if attempt > 1 {
-                tokio::time::sleep(PAUSE).await;
-            }
-            let now = next_request(&left);
-            match self.replica.store().put_evidence(&left[..now]).await {
-                Ok(refused) => {
-                    let mut place = 0;
-                    left.retain(|_| {
-                        place += 1;
-                        place > now || refused.contains(&(place - 1))
-                    });
-                }
-                Err(error) => tracing::warn!(%error, "test calls cannot be written"),
-            }
+            tokio::time::sleep(pause).await;
+            left = self.put(left).await;
         }
         if !left.is_empty() {
             tracing::warn!(batches = left.len(), "test calls were not written");
         }
+    }
+
+    /// Writes what the store takes of `batches`; returns the rest.
+    async fn put(&self, batches: Vec<Batch<TestCall>>) -> Vec<Batch<TestCall>> {
+        let mut left = Vec::new();
+        let mut rest = &batches[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(next_request(rest));
+            match self.replica.store().put_evidence(now).await {
+                Ok(refused) => left.extend(refused.into_iter().map(|place| now[place].clone())),
+                Err(error) => {
+                    tracing::warn!(%error, "test calls cannot be written");
+                    left.extend_from_slice(rest);
+                    break;
+                }
+            }
+            rest = later;
+        }
+        left
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
+use traffic_cop::store::evidence::MOST_BATCHES;
 
 use crate::world::{MAIN, TestApp};
 
@@ -19,13 +20,21 @@ async fn app() -> TestApp {
 }
 
 async fn add(app: &TestApp, calls: Value, to: &str) {
+    add_in(app, MAIN, calls, to).await;
+}
+
+async fn add_in(app: &TestApp, name: &str, calls: Value, to: &str) {
     let members = json!({ "calls": calls, "to": to, "expires_in_minutes": 30, "owner": "anna" });
-    app.ask(MAIN, "add_override", members).await.ok();
+    app.ask(name, "add_override", members).await.ok();
 }
 
 async fn seen(app: &TestApp, query: &str) -> Value {
+    seen_in(app, MAIN, query).await
+}
+
+async fn seen_in(app: &TestApp, name: &str, query: &str) -> Value {
     app.process.write_test_calls().await;
-    let path = format!("/v1/environments/{MAIN}/test-calls{query}");
+    let path = format!("/v1/environments/{name}/test-calls{query}");
     app.admin("GET", &path).send().await.ok().json()
 }
 
@@ -153,4 +162,21 @@ async fn neither_numbers_nor_ids_of_calls_are_stored() {
         !stored.contains("30123456") && !stored.contains(CALL),
         "{stored}"
     );
+}
+
+#[tokio::test]
+async fn calls_in_more_environments_than_three_requests_hold_are_all_seen() {
+    let app = TestApp::start().await;
+    let names: Vec<_> = (0..3 * MOST_BATCHES + 1)
+        .map(|number| format!("E_{number:03}"))
+        .collect();
+    for name in &names {
+        app.create_with_candidate(name).await;
+        add_in(&app, name, json!({ "ani": TESTER }), "green").await;
+        app.decide(name, json!({ "ANI": TESTER })).await.ok();
+    }
+    for name in [&names[0], &names[3 * MOST_BATCHES]] {
+        let seen = seen_in(&app, name, "").await;
+        assert_eq!(seen["calls"][0]["slot"], "green", "{name}: {seen}");
+    }
 }

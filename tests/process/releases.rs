@@ -24,6 +24,11 @@ cp "$3" "$PLACE/archy.flow"
 exit "$ARCHY_EXIT"
 "#;
 
+/// Steps of a release before it waits: idle, drain, fill, claim, register, start. A test call is one more.
+const STEPS: usize = 6;
+/// Whose call is the test.
+const TESTER: &str = "+4930123456";
+
 /// One step that somebody can end at once. A few callers are held back: after a step that takes all of them, those of the step
 /// before would be waited for, a minute at the least, whoever is in a hurry.
 const PLAN: &str = "steps: [{weight: 100, bake_minutes: 0}]\nhold_back_percent: 5\n";
@@ -122,14 +127,19 @@ impl World {
         run(&mut export).await;
     }
 
-    /// Starts a release of `version` by the script.
+    /// Starts a release of `version` by the script, without a test call.
     fn release(&self, version: &str, archy_exit: u8) -> Process {
+        self.release_tried_by("none", version, archy_exit)
+    }
+
+    /// The same, with a test call of `caller`.
+    fn release_tried_by(&self, caller: &str, version: &str, archy_exit: u8) -> Process {
         let mut release = self.script("infra/pipelines/release.sh");
         release
             .args([MAIN, "kit/ivr.template.yaml", version])
             .env("TOKEN_COMMAND", "echo one >>tokens && cat id-token")
             .env("LOOK_SECONDS", "2")
-            .env("SMOKE_CALLER", "none")
+            .env("SMOKE_CALLER", caller)
             .env("PLAN", "plan.yaml")
             .env("GENESYS_CLIENT_ID", "an id")
             .env("GENESYS_CLIENT_SECRET", "a secret")
@@ -138,11 +148,23 @@ impl World {
         Process::start(&mut release)
     }
 
-    /// Waits until the script looks at the rollout for the second time, with another token.
-    async fn until_it_waits_patiently(&self) {
-        // Idle, drain, fill, claim, register, start, and two looks.
+    /// Calls from the number of the tester once the script waits for that, as the flows would: the slot that the call was given.
+    async fn call_as_the_tester(&self) -> Value {
+        until("the override of the test call", async || {
+            let overrides = &self.client.show(MAIN).await["overrides"];
+            overrides.get(0).map(|_| ())
+        })
+        .await;
+        let call = json!({ "Conversation_ID": "the test call", "ANI": TESTER });
+        let decision = self.client.decide_about(MAIN, call).await;
+        self.client.report(MAIN, "the test call", false).await;
+        decision["Slot"].clone()
+    }
+
+    /// Waits until the script looks at the rollout for the second time, with another token, after so many steps before that.
+    async fn until_it_waits_patiently(&self, steps: usize) {
         until("a second look at the rollout", async || {
-            (self.read("tokens").lines().count() >= 8).then_some(())
+            (self.read("tokens").lines().count() >= steps + 2).then_some(())
         })
         .await;
     }
@@ -169,8 +191,9 @@ async fn a_release_goes_from_the_teams_file_to_every_caller() {
     let world = World::start().await;
     world.export().await;
     let version = "3.0 +\"x\"\\ ${y} {{z}}";
-    let release = world.release(version, 0);
-    world.until_it_waits_patiently().await;
+    let release = world.release_tried_by(TESTER, version, 0);
+    assert_eq!(world.call_as_the_tester().await, "green");
+    world.until_it_waits_patiently(STEPS + 1).await;
     let running = world.client.try_rollout(MAIN).await.expect("a rollout");
     assert_eq!(
         (&running["status"], &running["flow_version"]),
@@ -190,7 +213,14 @@ async fn a_release_goes_from_the_teams_file_to_every_caller() {
     assert_eq!(status.code(), Some(0), "{said}");
     assert_eq!(world.client.show(MAIN).await["active"], "green");
     let actions = world.done_by_the_pipeline().await;
-    assert_eq!(actions, ["claim", "register", "start_rollout"]);
+    let expected = [
+        "claim",
+        "register",
+        "add_override",
+        "remove_override",
+        "start_rollout",
+    ];
+    assert_eq!(actions, expected);
     let arguments = world.read("archy.arguments");
     let arguments: Vec<_> = arguments.lines().collect();
     assert_eq!(arguments[..2], ["publish", "--file"]);
@@ -215,7 +245,7 @@ async fn a_release_that_is_taken_back_fails() {
     let world = World::start().await;
     world.export().await;
     let release = world.release("3.0", 0);
-    world.until_it_waits_patiently().await;
+    world.until_it_waits_patiently(STEPS).await;
     world.client.change(MAIN, Change::abort_rollout()).await;
     let (status, said) = end(release).await;
     assert_eq!(status.code(), Some(2), "{said}");

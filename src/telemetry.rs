@@ -32,7 +32,7 @@ pub struct Metrics {
     decisions: Family<DecisionLabels, Counter>,
     /// `traffic_cop_decision_duration_seconds`: from the request's head to its answer, inside this process.
     pub decision_duration: AtomicHistogram,
-    /// `traffic_cop_problems_total`: answers that are problem documents, by listener and type.
+    /// `traffic_cop_problems_total`: answers that are problem documents, by type.
     pub problems: Family<ProblemLabels, Counter>,
     /// `traffic_cop_store_requests_total`: requests to the store on the wire, repeats included, by operation.
     pub store_requests: StoreRequests,

@@ -4,9 +4,18 @@ use super::command::Command;
 use super::environment::{Environment, FlowVersion};
 use super::slot::Slot;
 
-/// The slot whose flow has to be fit before `command` makes `after` of `before`; `None` if the change sends nobody anywhere new.
+/// Whether `command` may send callers anywhere new. Where it may not, nobody need find out what it would change.
 ///
-/// What takes callers back never has one: rollback, abort and pause are held up by nothing.
+/// What takes callers back never does: rollback, abort and pause are held up by nothing.
+#[must_use]
+pub fn may_send_callers(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Cutover(_) | Command::SetWeight(_) | Command::StartRollout(_)
+    )
+}
+
+/// The slot whose flow has to be fit before `command` makes `after` of `before`; `None` if the change sends nobody anywhere new.
 #[must_use]
 pub fn slot_to_look_at(
     command: &Command,
@@ -14,14 +23,10 @@ pub fn slot_to_look_at(
     after: &Environment,
 ) -> Option<Slot> {
     let candidate = before.candidate();
-    let asks = match command {
-        Command::StartRollout(_) => true,
-        Command::Cutover(_) | Command::SetWeight(_) => {
-            after.share(candidate) > before.share(candidate)
-        }
-        _ => false,
-    };
-    asks.then_some(candidate)
+    // The callers of a rollout come with its steps.
+    let is_start = matches!(command, Command::StartRollout(_));
+    let gains = after.share(candidate) > before.share(candidate);
+    (may_send_callers(command) && (is_start || gains)).then_some(candidate)
 }
 
 /// The version that `slot` is known to hold.
@@ -51,6 +56,7 @@ mod tests {
                 return Ok(());
             };
             let looked_at = slot_to_look_at(&command, before, &after);
+            prop_assert!(looked_at.is_none() || may_send_callers(&command));
             let candidate = before.candidate();
             match command {
                 Command::Rollback(_) | Command::AbortRollout(_) | Command::PauseRollout(_) => prop_assert_eq!(looked_at, None),

@@ -21,7 +21,7 @@ use crate::control;
 use crate::domain::access::Scope;
 use crate::domain::command::{Command, Flow};
 use crate::domain::ids::{AggregateKey, EnvironmentName, Revision, VersionLabel};
-use crate::domain::preflight::{slot_to_look_at, version_in};
+use crate::domain::preflight::{may_send_callers, slot_to_look_at, version_in};
 use crate::domain::slot::Slot;
 use crate::domain::{Environment, Refusal};
 use crate::genesys::preflight::Finding;
@@ -190,18 +190,11 @@ pub(super) async fn before(
     command: &Command,
     request: &control::Request,
 ) -> Result<Option<PreflightView>, Problem> {
-    if !sends_callers(command) {
+    if !may_send_callers(command) {
         return Ok(None);
     }
     let looking = looking(caller.uri())?;
     before_change(listener, looking, name, command, request).await
-}
-
-fn sends_callers(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Cutover(_) | Command::SetWeight(_) | Command::StartRollout(_)
-    )
 }
 
 /// The same, for who says otherwise than in an address whether to look.
@@ -215,7 +208,7 @@ pub(in crate::http) async fn before_change(
     command: &Command,
     request: &control::Request,
 ) -> Result<Option<PreflightView>, Problem> {
-    if !sends_callers(command) {
+    if !may_send_callers(command) {
         return Ok(None);
     }
     if listener.preflight.policy == Policy::Off {

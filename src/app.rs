@@ -218,6 +218,8 @@ fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
         .with_context(|| format!("--log {}", args.log))?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Told on standard error too, so where that is a file on a full disk, to be told would be a panic of whoever logs.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match args.log_format {
         LogFormat::Text => log.with_ansi(may_colour(&std::io::stderr())).init(),

@@ -95,6 +95,10 @@ impl Change {
         Self::of("cutover", json!({}))
     }
 
+    pub(crate) fn rollback() -> Self {
+        Self::of("rollback", json!({}))
+    }
+
     /// Of so many basis points.
     pub(crate) fn weight(bps: u64) -> Self {
         // Two decimals survive a float.

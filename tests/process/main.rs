@@ -42,6 +42,7 @@ mod shutdown;
 mod smoke;
 mod split;
 mod stability;
+mod starved;
 mod tls;
 mod under_load;
 mod webhooks;

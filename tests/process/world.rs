@@ -120,7 +120,7 @@ impl Process {
         kill(self.id(), signal).expect("a signal sent");
     }
 
-    fn id(&self) -> Pid {
+    pub(crate) fn id(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).expect("a process id"))
     }
 

@@ -36,6 +36,7 @@ mod receipts;
 mod receiver;
 mod releases;
 mod repair;
+mod rolling;
 mod rollouts;
 mod settings;
 mod shutdown;

@@ -3,6 +3,8 @@
 use anyhow::{Context as _, ensure};
 use serde_json::{Map, Value};
 
+use crate::request::{FLAG, Question};
+
 /// Tells whether a member's value may stand there.
 type Check = fn(&Value) -> bool;
 
@@ -23,15 +25,28 @@ const MEMBERS: [(&str, Check); 10] = [
     ("Source", Value::is_string),
 ];
 
-/// Checks that `body` is a decision made by the rule `weighted`.
+/// Every member of a flag's value that matters, after the OpenFeature Remote Evaluation Protocol.
+const FLAG_MEMBERS: [(&str, Check); 3] = [
+    ("key", |value| value == FLAG),
+    ("value", |value| {
+        matches!(value.as_str(), Some("blue" | "green"))
+    }),
+    ("reason", |value| value == "TARGETING_MATCH"),
+];
+
+/// Checks that `body` answers `question`: a decision, made by the rule `weighted`, or the value of a flag, drawn.
 ///
 /// # Errors
 /// If it is no JSON object, or a member is missing or has a value it cannot have.
-pub(crate) fn check(body: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn check(question: Question, body: &[u8]) -> anyhow::Result<()> {
+    let members: &[_] = match question {
+        Question::Decision => &MEMBERS,
+        Question::Flag => &FLAG_MEMBERS,
+    };
     let text = String::from_utf8_lossy(body);
     let answer: Map<String, Value> = serde_json::from_slice(body)
         .with_context(|| format!("answer is no JSON object: {text}"))?;
-    for (name, is_valid) in MEMBERS {
+    for &(name, is_valid) in members {
         let value = answer
             .get(name)
             .with_context(|| format!("answer lacks {name}: {text}"))?;
@@ -55,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_whole_decision_passes() {
-        assert!(check(GOOD.as_bytes()).is_ok());
+        assert!(check(Question::Decision, GOOD.as_bytes()).is_ok());
     }
 
     #[test]
@@ -67,7 +82,7 @@ mod tests {
             ("4,", "-4,"),
         ] {
             assert!(
-                check(GOOD.replace(from, to).as_bytes()).is_err(),
+                check(Question::Decision, GOOD.replace(from, to).as_bytes()).is_err(),
                 "{from} -> {to}"
             );
         }

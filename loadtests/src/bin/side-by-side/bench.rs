@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::cores::Cores;
-use crate::generator::{Generator, Load, Pace, Spell, Target};
+use crate::generator::{Generator, Load, Pace, Spell};
 use crate::server::Server;
 use crate::statistics::Latency;
 use crate::throughput::Side;
@@ -64,12 +64,9 @@ impl Bench {
         warm_up: Duration,
     ) -> anyhow::Result<Self> {
         let server = subject.start(cores, &[]).await.context(subject.name)?;
-        let target = Target {
-            address: server.address,
-            token: server.token.clone(),
-            load: *load,
-        };
-        let mut generator = Generator::connect(&target).await.context(subject.name)?;
+        let mut generator = Generator::connect(&server.target(*load))
+            .await
+            .context(subject.name)?;
         generator.run_for(warm_up).await.context(subject.name)?;
         server.pause()?;
         Ok(Self {

@@ -12,7 +12,7 @@ use tokio::task::{JoinSet, LocalSet};
 
 use crate::answer;
 use crate::connection::Connection;
-use crate::request::{Freshness, Request};
+use crate::request::{Freshness, Question, Request};
 
 /// One answer in so many has its body checked on each connection, the first among them; every status is checked.
 const SAMPLE: u64 = 256;
@@ -24,7 +24,9 @@ pub(crate) struct Target {
     pub(crate) address: SocketAddr,
     /// Bearer token of every request, if any.
     pub(crate) token: Option<String>,
-    /// What is asked, and how often.
+    /// What is asked.
+    pub(crate) question: Question,
+    /// How fresh, and how often.
     pub(crate) load: Load,
 }
 
@@ -84,9 +86,11 @@ impl Generator {
         for seed in 0..target.load.connections {
             let connection = Connection::open(target.address).await?;
             let token = target.token.as_deref();
-            let request = Request::new(target.address, token, target.load.freshness, seed << 32);
+            let (question, freshness) = (target.question, target.load.freshness);
+            let request = Request::new(question, target.address, token, freshness, seed << 32);
             callers.push(Caller {
                 connection,
+                question,
                 request,
                 answers: 0,
             });
@@ -186,6 +190,7 @@ impl Due {
 /// One connection and what it asks.
 struct Caller {
     connection: Connection,
+    question: Question,
     request: Request,
     /// Answers so far, all spells together.
     answers: u64,
@@ -211,7 +216,7 @@ impl Caller {
                 text()
             );
             if self.answers.is_multiple_of(SAMPLE) {
-                answer::check(response.body)?;
+                answer::check(self.question, response.body)?;
             }
             self.answers += 1;
             let mut spell = tally.spell.borrow_mut();

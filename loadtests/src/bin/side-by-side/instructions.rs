@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use crate::bars::{self, Bar, Judged};
 use crate::cores::Cores;
-use crate::generator::{Generator, Load, Target};
+use crate::generator::{Generator, Load};
 use crate::server::Subject;
 use crate::statistics::Spread;
 
@@ -129,11 +129,7 @@ async fn profiled(
         &format!("--callgrind-out-file={}", profile.display()),
     ];
     let server = subject.start(cores, &wrapper.map(str::to_owned)).await?;
-    let target = Target {
-        address: server.address,
-        token: server.token.clone(),
-        load: Load::closed(connections),
-    };
+    let target = server.target(Load::closed(connections));
     let began = Instant::now();
     Generator::connect(&target)
         .await?

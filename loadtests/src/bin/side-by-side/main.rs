@@ -1,7 +1,7 @@
 //! Compares what a decision costs in traffic-cop and in a bare axum server that does nothing, on this machine, now.
 //!
 //! Reading order: `request`, `connection` and `generator` make the load; `server`, `store` and `traffic_cop` run what is
-//! measured; `throughput` (by way of `bench`), `validated`, `overload` and `instructions` measure; `bars` judges.
+//! measured; `throughput` (by way of `bench`), `validated`, `overload`, `peers` and `instructions` measure; `bars` judges.
 
 mod answer;
 mod bars;
@@ -11,6 +11,7 @@ mod cores;
 mod generator;
 mod instructions;
 mod overload;
+mod peers;
 mod request;
 mod server;
 mod statistics;
@@ -46,6 +47,12 @@ struct Options {
     /// The reference's executable [default: bare-axum beside this program]
     #[arg(long)]
     bare_axum: Option<PathBuf>,
+    /// Executable of nginx, for `peers`.
+    #[arg(long)]
+    nginx: Option<PathBuf>,
+    /// Executable of flagd, for `peers`.
+    #[arg(long)]
+    flagd: Option<PathBuf>,
     /// Compare the reference with itself and judge nothing: shows how much this machine's figures vary.
     #[arg(long)]
     against_itself: bool,
@@ -91,11 +98,13 @@ enum What {
     Validated,
     /// What ten times the calls do that the server can take; wants a slow server.
     Overload,
+    /// What others cost who split calls or evaluate a flag; judges nothing.
+    Peers,
 }
 
 impl What {
     fn includes(self, part: Self) -> bool {
-        self == part || (self == Self::All && part != Self::Overload)
+        self == part || (self == Self::All && !matches!(part, Self::Overload | Self::Peers))
     }
 }
 
@@ -106,6 +115,7 @@ struct Report {
     throughput: Option<throughput::Report>,
     validated: Option<validated::Report>,
     overload: Option<overload::Report>,
+    peers: Option<Vec<peers::Row>>,
 }
 
 impl Report {
@@ -175,6 +185,7 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
         throughput: None,
         validated: None,
         overload: None,
+        peers: None,
     };
     let plan = throughput::Plan {
         pairs: options.pairs,
@@ -209,7 +220,26 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
     if options.what.includes(What::Overload) && !options.against_itself {
         report.overload = Some(overload::measure(&candidate, cores).await?);
     }
+    if options.what.includes(What::Peers) && !options.against_itself {
+        let subjects = [
+            Some(candidate),
+            peer("nginx split_clients", Kind::Nginx, &options.nginx),
+            peer("flagd", Kind::Flagd, &options.flagd),
+        ];
+        let subjects: Vec<_> = subjects.into_iter().flatten().collect();
+        let rows = peers::compare(&reference, &subjects, cores, plan, options.connections);
+        report.peers = Some(rows.await?);
+    }
     Ok(report)
+}
+
+/// One of the others, if its executable is known.
+fn peer(name: &'static str, kind: Kind, binary: &Option<PathBuf>) -> Option<Subject> {
+    let Some(binary) = binary.clone() else {
+        println!("{name}: left out, its executable is not named");
+        return None;
+    };
+    Some(Subject { name, kind, binary })
 }
 
 /// The reference, what is compared with it, and whether the bars apply.

@@ -17,8 +17,8 @@ use tokio::task::{JoinSet, LocalSet};
 use crate::bars::{self, Bar, Judged};
 use crate::connection::Connection;
 use crate::cores::Cores;
-use crate::generator::{Generator, Load, Target};
-use crate::request::{Freshness, Request};
+use crate::generator::{Generator, Load};
+use crate::request::{Freshness, Question, Request};
 use crate::server::{Server, Subject};
 use crate::statistics::{Latency, Spread};
 
@@ -58,11 +58,7 @@ pub(crate) async fn measure(traffic_cop: &Subject, cores: Cores) -> anyhow::Resu
     let server = traffic_cop
         .start_for_operators(cores, &environments)
         .await?;
-    let target = Target {
-        address: server.address,
-        token: server.token.clone(),
-        load: Load::closed(PEAK_CONNECTIONS),
-    };
+    let target = server.target(Load::closed(PEAK_CONNECTIONS));
     let mut generator = Generator::connect(&target).await?;
     generator.run_for(SPELL / 10).await?;
     let began = Instant::now();
@@ -149,6 +145,7 @@ async fn overload(server: &Server, rate: f64) -> anyhow::Result<(Tally, Vec<Dura
     let interval = Duration::from_secs_f64(f64::from(CALLERS) / rate);
     for number in 0..CALLERS {
         let request = Request::new(
+            Question::Decision,
             server.address,
             server.token.as_deref(),
             Freshness::Any,
@@ -255,6 +252,7 @@ async fn roll_back(server: &Server, number: u32) -> anyhow::Result<()> {
 async fn until_normal(server: &Server) -> anyhow::Result<Duration> {
     let ended = Instant::now();
     let mut request = Request::new(
+        Question::Decision,
         server.address,
         server.token.as_deref(),
         Freshness::Any,

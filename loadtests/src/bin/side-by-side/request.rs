@@ -14,8 +14,46 @@ const BODY: &str = concat!(
 /// Where the conversation id stands in [`BODY`].
 const ID_OFFSET: usize = r#"{"Conversation_ID":""#.len();
 
+/// As long as [`BODY`].
+const FLAG_BODY: &str = concat!(
+    r#"{"context":{"targetingKey":"00000000-0000-4000-8000-000000000000","ANI":"sip:+13175550142@edge.example","#,
+    r#""DNIS":"tel:+18005550199"}}"#
+);
+
+/// Where the conversation id stands in [`FLAG_BODY`].
+const FLAG_ID_OFFSET: usize = r#"{"context":{"targetingKey":""#.len();
+
 /// Length of a UUID's text.
 const ID_LENGTH: usize = 36;
+
+/// The flag that is asked about, of who evaluates flags.
+pub(crate) const FLAG: &str = "main-ivr";
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// A decision about a call.
+    Decision,
+    /// The value of [`FLAG`] for a conversation, by the OpenFeature Remote Evaluation Protocol.
+    Flag,
+}
+
+impl Question {
+    fn path(self) -> String {
+        match self {
+            Self::Decision => format!("/v1/environments/{ENVIRONMENT}/decisions"),
+            Self::Flag => format!("/ofrep/v1/evaluate/flags/{FLAG}"),
+        }
+    }
+
+    /// The body, and where the conversation id stands in it.
+    fn body(self) -> (&'static str, usize) {
+        match self {
+            Self::Decision => (BODY, ID_OFFSET),
+            Self::Flag => (FLAG_BODY, FLAG_ID_OFFSET),
+        }
+    }
+}
 
 /// How fresh an answer has to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +75,7 @@ impl Request {
     /// A request to `host`, authenticated if there is a `token`. Equal seeds give equal conversation ids, so that every
     /// run asks for the same callers; different connections need different seeds.
     pub(crate) fn new(
+        question: Question,
         host: SocketAddr,
         token: Option<&str>,
         freshness: Freshness,
@@ -49,14 +88,16 @@ impl Request {
             Freshness::Any => "",
             Freshness::Proved => "cache-control: no-cache\r\n",
         };
+        let (body, id_offset) = question.body();
         let head = format!(
-            "POST /v1/environments/{ENVIRONMENT}/decisions HTTP/1.1\r\nhost: {host}\r\n{authorization}{cache_control}\
+            "POST {} HTTP/1.1\r\nhost: {host}\r\n{authorization}{cache_control}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-            BODY.len()
+            question.path(),
+            body.len()
         );
-        let id_start = head.len() + ID_OFFSET;
+        let id_start = head.len() + id_offset;
         Self {
-            bytes: [head.as_bytes(), BODY.as_bytes()].concat(),
+            bytes: [head.as_bytes(), body.as_bytes()].concat(),
             id_start,
             ids: SplitMix64(seed),
         }
@@ -121,9 +162,19 @@ mod tests {
 
     #[test]
     fn every_request_has_its_own_conversation_id() {
-        let mut request =
-            Request::new(([127, 0, 0, 1], 80).into(), Some("tc_x"), Freshness::Any, 1);
-        let first = request.next_bytes().to_vec();
-        assert_ne!(first, request.next_bytes());
+        for question in [Question::Decision, Question::Flag] {
+            let mut request = Request::new(
+                question,
+                ([127, 0, 0, 1], 80).into(),
+                Some("tc_x"),
+                Freshness::Any,
+                1,
+            );
+            let first = request.next_bytes().to_vec();
+            assert_ne!(first, request.next_bytes());
+            let text = String::from_utf8(first).expect("text");
+            let (_, body) = text.split_once("\r\n\r\n").expect("a head and a body");
+            assert!(serde_json::from_str::<serde_json::Value>(body).is_ok());
+        }
     }
 }

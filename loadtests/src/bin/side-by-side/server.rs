@@ -14,6 +14,9 @@ use tempfile::TempDir;
 
 use crate::connection::Connection;
 use crate::cores::{Cores, pin_this_thread};
+use crate::generator::{Load, Target};
+use crate::peers;
+use crate::request::Question;
 use crate::store::Store;
 use crate::traffic_cop;
 
@@ -30,6 +33,20 @@ pub(crate) enum Kind {
     BareAxum,
     /// The service itself.
     TrafficCop,
+    /// nginx with `split_clients`.
+    Nginx,
+    /// flagd.
+    Flagd,
+}
+
+impl Kind {
+    /// What it is asked.
+    fn question(&self) -> Question {
+        match self {
+            Self::BareAxum | Self::TrafficCop | Self::Nginx => Question::Decision,
+            Self::Flagd => Question::Flag,
+        }
+    }
 }
 
 /// A server program.
@@ -49,6 +66,7 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// What it wants with each request.
     pub(crate) token: Option<String>,
+    question: Question,
     operator: Option<(SocketAddr, String)>,
     child: Child,
     log: PathBuf,
@@ -79,6 +97,17 @@ impl Subject {
                 Ok(server)
             }
             Kind::TrafficCop => self.start_traffic_cop(cores, wrapper, directory, &[]).await,
+            Kind::Nginx | Kind::Flagd => {
+                let address = free_address()?;
+                let command = match self.kind {
+                    Kind::Nginx => peers::nginx(&self.binary, address, directory.path())?,
+                    _ => peers::flagd(&self.binary, address, free_ports()?, directory.path())?,
+                };
+                let mut server = Server::spawn(address, command, wrapper, cores, directory)?;
+                server.question = self.kind.question();
+                server.ready(None).await?;
+                Ok(server)
+            }
         }
     }
 
@@ -143,12 +172,23 @@ impl Server {
         Ok(Self {
             address,
             token: None,
+            question: Question::Decision,
             operator: None,
             child,
             log,
             store: None,
             directory: Some(directory),
         })
+    }
+
+    /// Where load goes that is meant for it.
+    pub(crate) fn target(&self, load: Load) -> Target {
+        Target {
+            address: self.address,
+            token: self.token.clone(),
+            question: self.question,
+            load,
+        }
     }
 
     /// The store behind it, if it has one of its own.
@@ -296,6 +336,11 @@ async fn probe(address: SocketAddr, path: Option<&str>) -> anyhow::Result<()> {
     let status = connection.exchange(request.as_bytes()).await?.status;
     ensure!(status == 200, "{path} answered {status}");
     Ok(())
+}
+
+fn free_ports() -> anyhow::Result<[u16; 3]> {
+    let port = || free_address().map(|address| address.port());
+    Ok([port()?, port()?, port()?])
 }
 
 /// A loopback address with a port that was free a moment ago.

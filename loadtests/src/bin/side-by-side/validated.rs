@@ -17,7 +17,7 @@ use crate::bars::{self, Bar, Judged};
 use crate::connection::Connection;
 use crate::cores::Cores;
 use crate::generator::{Load, Pace};
-use crate::request::{Freshness, Request};
+use crate::request::{Freshness, Question, Request};
 use crate::server::Subject;
 use crate::statistics::{Latency, Spread};
 use crate::throughput::{self, Pair, Plan, Side};
@@ -108,7 +108,13 @@ async fn at_a_trickle(traffic_cop: &Subject, cores: Cores) -> anyhow::Result<Tri
     let store = server.store().context("it has a store of its own")?;
     let mut decisions = Connection::open(server.address).await?;
     let token = server.token.as_deref();
-    let mut request = Request::new(server.address, token, Freshness::Proved, 0);
+    let mut request = Request::new(
+        Question::Decision,
+        server.address,
+        token,
+        Freshness::Proved,
+        0,
+    );
     let mut reads = Connection::open(store.address()).await?;
     let read = store.read();
     let (mut read_ns, mut validated_ns) = (Vec::new(), Vec::new());

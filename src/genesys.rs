@@ -2,6 +2,7 @@
 
 pub mod budget;
 pub mod client;
+pub mod data_table;
 pub mod export;
 pub mod flow_aggregates;
 pub mod flow_end;

@@ -111,6 +111,13 @@ text_type! {
 }
 
 text_type! {
+    /// Id of an Architect data table. Genesys uses UUIDs; any short token of that alphabet is taken.
+    #[schema(min_length = 1, max_length = 64, pattern = r"^[A-Za-z0-9-]{1,64}$", example = "0c7d2b1e-6a55-4a0c-9a43-5d2f8f1b7e60")]
+    DataTableId, "data table id", "1 to 64 ASCII letters, digits or '-'",
+    |text| FlowId::is_valid(text)
+}
+
+text_type! {
     /// Name of an Architect flow, as people see it.
     #[schema(min_length = 1, max_length = 128, pattern = r"^[^\s\x00-\x1f\x7f-\x9f]([^\x00-\x1f\x7f-\x9f]{0,126}[^\s\x00-\x1f\x7f-\x9f])?$", example = "Main IVR Blue")]
     FlowName, "flow name", "1 to 128 characters on one line, no blank at either end",

@@ -36,6 +36,15 @@ impl Budget {
 
     /// Takes one request at `now`, if there is one left.
     pub fn take(&mut self, now: Duration) -> bool {
+        let may = self.has_room(now);
+        if may {
+            self.asked.push_back(now);
+        }
+        may
+    }
+
+    /// Whether there is a request left at `now`.
+    pub fn has_room(&mut self, now: Duration) -> bool {
         while self
             .asked
             .front()
@@ -43,11 +52,7 @@ impl Budget {
         {
             self.asked.pop_front();
         }
-        let may = now >= self.not_before && self.asked.len() < self.most;
-        if may {
-            self.asked.push_back(now);
-        }
-        may
+        now >= self.not_before && self.asked.len() < self.most
     }
 
     /// Takes note of an answer at `now` that too much is asked: nothing is, for as long as it says. Returns how long that is.

@@ -1,8 +1,11 @@
-//! A client of the Platform API: access tokens by client credentials (`POST /oauth/token` at the login host), and questions.
+//! A client of the Platform API: access tokens by client credentials (`POST /oauth/token` at the login host), questions, and the
+//! rows of data tables.
 //!
 //! The secret and the token go to the two hosts of the settings and nowhere else, so redirects are not followed. An access token
 //! is used until it is refused, and then another is fetched once. An answer has 10 s and 1 MiB, and nothing of it is repeated in
 //! errors or the log.
+
+mod data_table;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +14,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 
 use super::budget::Budget;
@@ -92,7 +95,7 @@ pub struct Client {
     budget: Mutex<Budget>,
 }
 
-/// A whole answer with status 200.
+/// A whole answer that is a success.
 struct Answer {
     headers: HeaderMap,
     body: Vec<u8>,
@@ -151,8 +154,27 @@ impl Client {
     pub async fn flow(&self, id: &FlowId) -> Result<Option<Flow>, AskError> {
         // The grammar of ids leaves nothing that could lead elsewhere.
         let url = self.settings.place.api.at(&format!("/api/v2/flows/{id}"));
+        let answer = self.ask_for(url).await?;
+        let flow = answer.map(|answer| preflight::read(id, &answer.body));
+        Ok(flow.transpose()?)
+    }
+
+    /// Whether a request could be sent now: one that could not is answered by [`AskError::NotNow`].
+    #[must_use]
+    pub fn may_ask(&self) -> bool {
+        locked(&self.budget).has_room(self.clock.monotonic())
+    }
+
+    /// Most requests in a minute, for everything.
+    #[must_use]
+    pub fn requests_per_minute(&self) -> u32 {
+        self.settings.requests_per_minute
+    }
+
+    /// What is at `url`, if anything is.
+    async fn ask_for(&self, url: Url) -> Result<Option<Answer>, AskError> {
         match self.ask(self.http.get(url)).await {
-            Ok(answer) => Ok(Some(preflight::read(id, &answer.body)?)),
+            Ok(answer) => Ok(Some(answer)),
             Err(AskError::Status(StatusCode::NOT_FOUND)) => Ok(None),
             Err(error) => Err(error),
         }
@@ -232,7 +254,7 @@ impl Client {
         }
         locked(&self.budget).heard();
         match status {
-            StatusCode::OK => {}
+            status if status.is_success() => {}
             StatusCode::UNAUTHORIZED => return Err(AskError::Unauthenticated),
             StatusCode::FORBIDDEN => return Err(AskError::Forbidden),
             other => return Err(AskError::Status(other)),

@@ -9,11 +9,10 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use traffic_cop::clock::{Clock, ManualClock, SystemClock};
-use traffic_cop::genesys::client::{AskError, Client, Settings};
+use traffic_cop::genesys::client::{AskError, Client};
 use traffic_cop::genesys::flow_aggregates::{InvalidAnswer, Query, Row};
-use traffic_cop::genesys::place::Place;
 
-use crate::support::genesys::{CLIENT_ID, CLIENT_SECRET, Counting, Ended, Fault, Genesys};
+use crate::support::genesys::{CLIENT_SECRET, Counting, Ended, Fault, Genesys};
 
 const QUERY: &str = "POST /api/v2/analytics/flows/aggregates/query";
 const LOGIN: &str = "POST /oauth/token";
@@ -31,17 +30,8 @@ async fn asking_by(clock: Arc<dyn Clock>, requests_per_minute: u32, secret: &str
     let genesys = Genesys::start().await;
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("secret");
-    std::fs::write(&file, format!("{secret}\n")).expect("a file");
     let started = clock.now().round(jiff::Unit::Minute).expect("a minute");
-    let settings = Settings {
-        place: Place {
-            login: genesys.url().parse().expect("a URL"),
-            api: genesys.url().parse().expect("a URL"),
-        },
-        client_id: CLIENT_ID.to_owned(),
-        client_secret_file: file,
-        requests_per_minute,
-    };
+    let settings = genesys.settings(secret, &file, requests_per_minute);
     Asking {
         client: Client::new(settings, clock).expect("a client"),
         genesys,

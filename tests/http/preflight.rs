@@ -9,13 +9,12 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use traffic_cop::clock::SystemClock;
 use traffic_cop::config::Policy;
-use traffic_cop::genesys::client::{Client, Settings};
-use traffic_cop::genesys::place::Place;
+use traffic_cop::genesys::client::Client;
 use traffic_cop::http::preflight::Preflight;
 
 use crate::ask::Answer;
 use crate::support::genesys::flows::{being_published, locked_by};
-use crate::support::genesys::{CLIENT_ID, CLIENT_SECRET, Fault, Genesys};
+use crate::support::genesys::{CLIENT_SECRET, Fault, Genesys};
 use crate::world::{MAIN, TestApp, because};
 
 const LOOK: &str = "GET /api/v2/flows/flow-green";
@@ -66,16 +65,7 @@ impl World {
 
 fn client(genesys: &Genesys, directory: &TempDir) -> Client {
     let file = directory.path().join("secret");
-    std::fs::write(&file, CLIENT_SECRET).expect("a file");
-    let settings = Settings {
-        place: Place {
-            login: genesys.url().parse().expect("a URL"),
-            api: genesys.url().parse().expect("a URL"),
-        },
-        client_id: CLIENT_ID.to_owned(),
-        client_secret_file: file,
-        requests_per_minute: 100,
-    };
+    let settings = genesys.settings(CLIENT_SECRET, &file, 100);
     Client::new(settings, Arc::new(SystemClock::start())).expect("a client")
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use crate::client::{Change, Client};
-use crate::genesys::{CLIENT_ID, CLIENT_SECRET, Counting, Fault, Genesys};
+use crate::genesys::{Counting, Fault, Genesys};
 use crate::world::{Cluster, Service, until};
 
 /// Two steps, judged by `minimum_calls` calls that analytics has counted. Calls are drawn, and a split that is uneven by chance is
@@ -33,29 +33,13 @@ const LONG: Duration = Duration::from_secs(600);
 
 /// A service that asks `genesys`.
 async fn service_at(genesys: &Genesys, cluster: &Cluster) -> Service {
-    let (url, file) = (genesys.url(), cluster.path("genesys-secret"));
-    std::fs::write(&file, CLIENT_SECRET).expect("a file");
-    cluster.join_with(
-        "a",
-        &[
-            "--genesys-login-url",
-            &url,
-            "--genesys-api-url",
-            &url,
-            "--genesys-client-id",
-            CLIENT_ID,
-            "--genesys-client-secret-file",
-            &file,
-            "--genesys-requests-per-minute",
-            "300",
-            "--analytics-interval-seconds",
-            "5",
-            "--analytics-lag-seconds",
-            "1",
-            "--analytics-pause-seconds",
-            "1",
-        ],
-    )
+    let mut serve = cluster.service("a");
+    serve
+        .args(genesys.arguments(&cluster.path("genesys-secret")))
+        .args(["--analytics-interval-seconds", "5"])
+        .args(["--analytics-lag-seconds", "1"])
+        .args(["--analytics-pause-seconds", "1"]);
+    Service::of(&mut serve)
 }
 
 async fn start(client: &Client, name: &str, minimum_calls: u32) {

@@ -8,12 +8,10 @@ use super::yaml::{Yaml, list, map, number, one, text};
 use super::{File, Kit, PlatformName, TROUBLE_ATTRIBUTE, VERSION_ATTRIBUTE};
 use crate::domain::ids::FlowName;
 use crate::domain::slot::Slot;
+use crate::genesys::data_table::ACTIVE_SLOT;
 
 /// Its file.
 pub(super) const FILE: &str = "traffic-cop.yaml";
-
-/// Name and column of the data table that say which slot is active.
-const ACTIVE_SLOT: &str = "Active_Slot";
 
 /// Above what one public file shows.
 const TRANSFER_NOTE: &str = "UNCONFIRMED: transferToFlow and targetFlow.name are spelled like this in public exports, none of them Genesys' own.\n\

@@ -14,9 +14,9 @@ genesys.configuration.host = url
 client = genesys.api_client.ApiClient().get_client_credentials_token(client_id, client_secret)
 
 
-def refused(status, call, *arguments):
+def refused(status, call, *arguments, **members):
     try:
-        call(*arguments)
+        call(*arguments, **members)
     except ApiException as error:
         assert error.status == status, error
         return
@@ -78,17 +78,44 @@ assert (found.total, found.page_count, [flow.id for flow in found.entities]) == 
 assert architect.get_flows(name="another").entities == []
 refused(404, architect.get_flow, "another")
 
+table = architect.get_flows_datatable("table", expand="schema")
+assert isinstance(table, genesys.DataTable) and isinstance(table.schema, genesys.JsonSchemaDocument), table
+assert (table.id, table.schema.properties["Traffic_Weight"]["type"]) == ("table", "number"), table
+assert architect.get_flows_datatable("table").schema is None
+refused(404, architect.get_flows_datatable, "another")
+
 row = {"key": "Main_IVR", "Active_Flow_ID": "blue", "Traffic_Weight": 5}
-refused(404, architect.get_flows_datatable_row, "table", "Main_IVR")
+refused(404, architect.get_flows_datatable_row, "table", "Main_IVR", showbrief=False)
+refused(404, architect.post_flows_datatable_rows, "another", row)
+refused(400, architect.post_flows_datatable_rows, "table", row | {"Another": 1})
 assert architect.post_flows_datatable_rows("table", row) == row
 refused(409, architect.post_flows_datatable_rows, "table", row)
 row["Traffic_Weight"] = 25
 assert architect.put_flows_datatable_row("table", "Main_IVR", body=row) == row
 assert architect.get_flows_datatable_row("table", "Main_IVR", showbrief=False) == row
+assert architect.get_flows_datatable_row("table", "Main_IVR", showbrief=True) == {"key": "Main_IVR"}
 rows = architect.get_flows_datatable_rows("table", showbrief=False)
+assert isinstance(rows, genesys.DataTableRowEntityListing), rows
 assert (rows.total, rows.entities) == (1, [row]), rows
 architect.delete_flows_datatable_row("table", "Main_IVR")
-refused(404, architect.get_flows_datatable_row, "table", "Main_IVR")
+refused(404, architect.get_flows_datatable_row, "table", "Main_IVR", showbrief=False)
+
+# What the mirror has written, and asked for; and the requests that the SDK makes for the same.
+mirrored = architect.get_flows_datatable_row("mirrored", "Main_IVR", showbrief=False)
+assert mirrored == {
+    "key": "Main_IVR",
+    "Active_Flow_ID": "5f0c9a52",
+    "Active_Slot": "green",
+    "Revision": 8,
+    "Traffic_Weight": 12.5,
+    "Note": "ask Anna",
+}, mirrored
+architect.get_flows_datatable("sdk", expand="schema")
+row = {name: value for name, value in mirrored.items() if name != "Note"}
+refused(404, architect.get_flows_datatable_row, "sdk", "Main_IVR", showbrief=False)
+architect.post_flows_datatable_rows("sdk", row)
+architect.get_flows_datatable_row("sdk", "Main_IVR", showbrief=False)
+architect.put_flows_datatable_row("sdk", "Main_IVR", body=mirrored)
 
 client.access_token = "another"
 refused(401, architect.get_flow, "blue")

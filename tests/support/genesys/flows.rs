@@ -7,8 +7,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::architect::{Page, not_found};
-use super::{Genesys, Shared, locked};
+use super::page::Page;
+use super::{Genesys, Shared, locked, not_found};
 
 type Store = State<Arc<Mutex<Shared>>>;
 

@@ -6,12 +6,14 @@
 //! [`Genesys::counts`] for data that is wrong).
 
 mod analytics;
-mod architect;
+pub(crate) mod data_tables;
 mod faults;
 pub(crate) mod flows;
+mod page;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
@@ -25,6 +27,8 @@ use http::header::AUTHORIZATION;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use traffic_cop::genesys::client::Settings;
+use traffic_cop::genesys::place::Place;
 
 pub(crate) use analytics::{Counting, Ended};
 pub(crate) use faults::Fault;
@@ -33,6 +37,9 @@ pub(crate) use faults::Fault;
 pub(crate) const CLIENT_ID: &str = "11f1a1c0-5b7d-4d52-9c44-61a0d0c6e9a1";
 /// The secret of that client.
 pub(crate) const CLIENT_SECRET: &str = "a secret: with signs + of all kinds";
+
+/// Most bytes of a request.
+const MOST_BYTES: usize = 1024 * 1024;
 
 /// The organisation.
 #[derive(Debug)]
@@ -52,9 +59,21 @@ struct Shared {
     /// Ways to fail, for the next requests in order, then for all.
     next: VecDeque<Fault>,
     always: Option<Fault>,
-    asked: Vec<String>,
+    asked: Vec<Asked>,
     flows: BTreeMap<String, Value>,
+    /// The columns of each data table.
+    tables: BTreeMap<String, Map<String, Value>>,
     rows: BTreeMap<(String, String), Map<String, Value>>,
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: Option<String>,
+    /// Its body, if that is JSON.
+    pub(crate) body: Option<Value>,
 }
 
 impl Genesys {
@@ -76,6 +95,40 @@ impl Genesys {
 
     fn locked(&self) -> MutexGuard<'_, Shared> {
         locked(&self.shared)
+    }
+
+    /// How a client asks here, the file with its secret written, so many times a minute.
+    pub(crate) fn settings(&self, secret: &str, file: &Path, requests_per_minute: u32) -> Settings {
+        std::fs::write(file, format!("{secret}\n")).expect("a file");
+        let url = || self.url().parse().expect("a URL");
+        Settings {
+            place: Place {
+                login: url(),
+                api: url(),
+            },
+            client_id: CLIENT_ID.to_owned(),
+            client_secret_file: file.to_owned(),
+            requests_per_minute,
+        }
+    }
+
+    /// Arguments of `serve` to ask here, the file with the secret written.
+    pub(crate) fn arguments(&self, file: &str) -> [String; 10] {
+        std::fs::write(file, CLIENT_SECRET).expect("a file");
+        let url = self.url();
+        [
+            "--genesys-login-url",
+            &url,
+            "--genesys-api-url",
+            &url,
+            "--genesys-client-id",
+            CLIENT_ID,
+            "--genesys-client-secret-file",
+            file,
+            "--genesys-requests-per-minute",
+            "300",
+        ]
+        .map(str::to_owned)
     }
 
     /// A call has left a flow.
@@ -116,6 +169,14 @@ impl Genesys {
 
     /// What was asked since the last call: method and path.
     pub(crate) fn take_asked(&self) -> Vec<String> {
+        let asked = self.take_requests().into_iter();
+        asked
+            .map(|asked| format!("{} {}", asked.method, asked.path))
+            .collect()
+    }
+
+    /// The same, whole.
+    pub(crate) fn take_requests(&self) -> Vec<Asked> {
         std::mem::take(&mut self.locked().asked)
     }
 
@@ -135,15 +196,16 @@ impl Genesys {
             )
             .route("/api/v2/flows", get(flows::search))
             .route("/api/v2/flows/{id}", get(flows::show))
+            .route("/api/v2/flows/datatables/{table}", get(data_tables::table))
             .route(
                 "/api/v2/flows/datatables/{table}/rows",
-                get(architect::rows).post(architect::add_row),
+                get(data_tables::rows).post(data_tables::add_row),
             )
             .route(
                 "/api/v2/flows/datatables/{table}/rows/{row}",
-                get(architect::row)
-                    .put(architect::put_row)
-                    .delete(architect::remove_row),
+                get(data_tables::row)
+                    .put(data_tables::put_row)
+                    .delete(data_tables::remove_row),
             )
             .layer(middleware::from_fn_with_state(
                 Arc::clone(&self.shared),
@@ -171,9 +233,17 @@ impl Genesys {
 }
 
 async fn note(State(shared): State<Arc<Mutex<Shared>>>, request: Request, next: Next) -> Response {
-    let asked = format!("{} {}", request.method(), request.uri().path());
+    let (head, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, MOST_BYTES).await;
+    let body = body.unwrap_or_default();
+    let asked = Asked {
+        method: head.method.to_string(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().map(str::to_owned),
+        body: serde_json::from_slice(&body).ok(),
+    };
     locked(&shared).asked.push(asked);
-    next.run(request).await
+    next.run(Request::from_parts(head, body.into())).await
 }
 
 /// Lets requests with the last access token through, unless they are to fail.
@@ -184,11 +254,9 @@ async fn guard(State(shared): State<Arc<Mutex<Shared>>>, request: Request, next:
         let fault = next.or_else(|| shared.always.clone());
         (fault, format!("Bearer {}", access_token(shared.logins)))
     };
-    if let Some(answer) = match fault {
-        Some(fault) => fault.answer().await,
-        None => None,
-    } {
-        return answer;
+    let is_lost = matches!(fault, Some(Fault::LostReply));
+    if let Some(fault) = fault.filter(|_| !is_lost) {
+        return fault.answer().await;
     }
     let given = request.headers().get(AUTHORIZATION);
     if given.is_none_or(|given| given.as_bytes() != expected.as_bytes()) {
@@ -198,7 +266,12 @@ async fn guard(State(shared): State<Arc<Mutex<Shared>>>, request: Request, next:
             "Invalid login credentials.",
         );
     }
-    next.run(request).await
+    let answer = next.run(request).await;
+    if is_lost {
+        faults::lost(answer)
+    } else {
+        answer
+    }
 }
 
 fn access_token(logins: u64) -> String {
@@ -239,6 +312,10 @@ fn problem(status: StatusCode, code: &str, message: &str) -> Response {
         "errors": [],
     });
     (status, axum::Json(body)).into_response()
+}
+
+fn not_found() -> Response {
+    problem(StatusCode::NOT_FOUND, "not.found", "there is none")
 }
 
 fn locked(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {

@@ -137,6 +137,9 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         let controller = controller.with_analytics(Analytics::new(access, metrics.clone()));
         following.also(|stop| controller.run(stop));
         followers::tell_webhooks(&mut following, &args.webhooks, &replica, &clock, &metrics)?;
+        if let Some(mirror) = client.clone().zip(args.genesys.mirror()) {
+            followers::mirror(&mut following, mirror, &replica, &clock, &metrics);
+        }
     }
     if embedded.is_some() {
         sample::create_in_empty_store(&replica, &control).await?;

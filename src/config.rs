@@ -194,8 +194,8 @@ pub struct ServeArgs {
         value_name = "MINUTES"
     )]
     pub drain_minutes: u32,
-    /// Whether this process carries out rollouts and tells webhooks of changes; any number may, and one does. Where calls of
-    /// several regions are counted apart, leave it on in one of them.
+    /// Whether this process carries out rollouts, tells webhooks of changes and keeps the data table in Genesys Cloud; any number may,
+    /// and one does. Where calls of several regions are counted apart, leave it on in one of them.
     #[arg(
         long,
         env = "TRAFFIC_COP_CONTROLLER",

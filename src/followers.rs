@@ -6,6 +6,7 @@
 
 mod backoff;
 mod bookmark;
+pub mod mirror;
 pub mod webhooks;
 
 use std::fmt;

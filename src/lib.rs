@@ -8,7 +8,7 @@
 //! - [`evidence`]: what decisions leave behind for the judge, and how calls ended, on the way to the store.
 //! - [`control`]: the only writer.
 //! - [`controller`]: carries out what follows from the evidence about rollouts.
-//! - [`followers`]: what follows the journal under a lease: webhooks.
+//! - [`followers`]: what follows the journal under a lease: webhooks, and the mirror in Genesys Cloud.
 //! - [`access`]: every kind of credential in, one principal out.
 //! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.

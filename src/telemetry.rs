@@ -17,7 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 pub use alarm::{Alarm, Alarms};
 pub use edge::{EdgeMetrics, ListenerMetrics};
-pub use followers::{Backlog, FollowerMetrics};
+pub use followers::{Backlog, FollowerMetrics, RowLag};
 pub use histogram::AtomicHistogram;
 pub use store_requests::{StoreOperation, StoreRequests};
 
@@ -78,7 +78,7 @@ pub struct Metrics {
     pub analytics_questions: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_preflights_total`: looks at flows before callers are sent there, by what they came to.
     pub preflights: Family<OutcomeLabels, Counter>,
-    /// Followers of the journal: webhooks.
+    /// Followers of the journal: webhooks, and the data table in Genesys Cloud.
     pub followers: FollowerMetrics,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,

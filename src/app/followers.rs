@@ -8,8 +8,10 @@ use super::Following;
 use crate::clock::Clock;
 use crate::config::WebhookArgs;
 use crate::followers::Follower;
+use crate::followers::mirror::{self, Mirror};
 use crate::followers::webhooks::secrets::{Secrets, SecretsFile};
 use crate::followers::webhooks::{ANSWER_TIME, Sender, Webhooks};
+use crate::genesys::client::Client;
 use crate::reload;
 use crate::replica::Replica;
 use crate::signals::HangUp;
@@ -44,6 +46,30 @@ pub(super) fn tell_webhooks(
     );
     following.also(|stop| follower.run(stop));
     Ok(())
+}
+
+/// Has the rows of a data table kept as the environments are, by this process or another.
+pub(super) fn mirror(
+    following: &mut Following,
+    (client, settings): (Arc<Client>, mirror::Settings),
+    replica: &Arc<Replica>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) {
+    let mirror = Mirror::new(
+        Arc::clone(replica),
+        Arc::clone(clock),
+        metrics.clone(),
+        client,
+        settings,
+    );
+    let follower = Follower::new(
+        Arc::clone(replica),
+        Arc::clone(clock),
+        metrics.clone(),
+        mirror,
+    );
+    following.also(|stop| follower.run(stop));
 }
 
 /// The secrets there are; those in a file are looked at for changes.

@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::domain::ids::DataTableId;
+use crate::followers::mirror;
 use crate::genesys::place::{BaseUrl, Place};
 
 /// Where the help lists these.
 const HEADING: &str = "Genesys Cloud";
 
-/// How Genesys Cloud is asked: its analytics, and whether flows are fit to get callers. Nobody asks without a client.
+/// How Genesys Cloud is asked: its analytics, whether flows are fit to get callers, and the data table that the Traffic Cop flow falls
+/// back to. Nobody asks without a client.
 #[derive(Debug, Clone, Args)]
 pub struct GenesysArgs {
     /// Where the organisation is: an AWS region, such as eu-central-1, or a domain, such as mypurecloud.de.
@@ -39,7 +42,8 @@ pub struct GenesysArgs {
         help_heading = HEADING
     )]
     pub genesys_api_url: Option<BaseUrl>,
-    /// Id of an OAuth client for client credentials, with the permissions analytics:flowAggregate:view and architect:flow:view.
+    /// Id of an OAuth client for client credentials, with the permissions analytics:flowAggregate:view and architect:flow:view; for the
+    /// data table also architect:datatable:view and architect:datatableRow:view and edit.
     #[arg(
         long,
         env = "TRAFFIC_COP_GENESYS_CLIENT_ID",
@@ -67,9 +71,36 @@ pub struct GenesysArgs {
         help_heading = HEADING
     )]
     pub genesys_requests_per_minute: u32,
+    /// Id of the data table that the Traffic Cop flow falls back to. One process at a time keeps its rows as the environments are, with
+    /// at most half of the minute's requests.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_GENESYS_DATATABLE_ID",
+        requires = "genesys_client_id",
+        value_name = "ID",
+        help_heading = HEADING
+    )]
+    pub genesys_datatable_id: Option<DataTableId>,
+    /// Add the rows that are missing there: needs the permission architect:datatableRow:add. Otherwise a missing row is an alarm.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_GENESYS_DATATABLE_ADD_ROWS",
+        requires = "genesys_datatable_id",
+        help_heading = HEADING
+    )]
+    pub genesys_datatable_add_rows: bool,
 }
 
 impl GenesysArgs {
+    /// What is mirrored, and where; `None` if these settings name no table.
+    #[must_use]
+    pub fn mirror(&self) -> Option<mirror::Settings> {
+        Some(mirror::Settings {
+            table: self.genesys_datatable_id.clone()?,
+            may_add_rows: self.genesys_datatable_add_rows,
+        })
+    }
+
     /// Where the organisation is; `None` if these settings name none.
     #[must_use]
     pub fn place(&self) -> Option<Place> {

@@ -39,6 +39,15 @@ pub struct Obstacle {
     pub why: String,
 }
 
+impl Obstacle {
+    /// What is in the way at `now`, where `before` was found in the way already: since then.
+    #[must_use]
+    pub fn after(before: Option<&Self>, why: String, now: Timestamp) -> Self {
+        let since = before.map_or(now, |met| met.since);
+        Self { since, why }
+    }
+}
+
 impl Store {
     /// The cursors of the followers of this kind, by name.
     ///

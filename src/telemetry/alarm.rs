@@ -43,11 +43,13 @@ pub enum Alarm {
     TlsCertificateExpires,
     /// A webhook is not told of changes.
     Webhooks,
+    /// A row of the data table in Genesys Cloud does not say what the journal says, or nobody can tell.
+    DataTable,
 }
 
 impl Alarm {
     /// Every alarm.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::UnreadableState,
         Self::NewerFormat,
         Self::UnreadableEnvelope,
@@ -63,6 +65,7 @@ impl Alarm {
         Self::TlsFilesRefused,
         Self::TlsCertificateExpires,
         Self::Webhooks,
+        Self::DataTable,
     ];
 
     /// Its name in the metric, the log and the API.
@@ -84,6 +87,7 @@ impl Alarm {
             Self::TlsFilesRefused => "tls_files_refused",
             Self::TlsCertificateExpires => "tls_certificate_expires",
             Self::Webhooks => "webhooks",
+            Self::DataTable => "data_table",
         }
     }
 }

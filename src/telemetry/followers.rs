@@ -22,6 +22,21 @@ pub struct FollowerMetrics {
     deliveries: Family<DeliveryLabels, Counter>,
     /// `traffic_cop_webhook_behind` and its like: what this process has to deliver, by webhook, while it leads.
     webhooks: Arc<Mutex<BTreeMap<String, Backlog>>>,
+    /// `traffic_cop_mirror_requests_total`: requests about the data table and its rows, by what was asked and what it came to.
+    mirror_requests: Family<RequestLabels, Counter>,
+    /// `traffic_cop_mirror_corrections_total`: rows that others had changed and that were put right, by environment.
+    mirror_corrections: Family<RowLabels, Counter>,
+    /// `traffic_cop_mirror_behind_seconds` and its like: how the rows stand, by environment, while this process leads.
+    rows: Arc<Mutex<BTreeMap<String, RowLag>>>,
+}
+
+/// How the row of an environment stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RowLag {
+    /// For how long it has been known not to say what the journal says; zero if it does.
+    pub behind: Duration,
+    /// What is in the way, if something is.
+    pub obstacle: Option<String>,
 }
 
 /// What a webhook has not taken yet.
@@ -43,6 +58,17 @@ struct FollowerLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WebhookLabels {
     webhook: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RowLabels {
+    environment: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    request: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -70,21 +96,45 @@ impl FollowerMetrics {
 
     /// Says what there is to deliver, of every webhook.
     pub fn set_webhooks(&self, backlogs: BTreeMap<String, Backlog>) {
-        *self.locked_webhooks() = backlogs;
+        *locked(&self.webhooks) = backlogs;
     }
 
     /// What there is to deliver, by webhook; nothing unless this process leads.
     #[must_use]
     pub fn webhooks(&self) -> BTreeMap<String, Backlog> {
-        self.locked_webhooks().clone()
+        locked(&self.webhooks).clone()
     }
 
-    /// A short critical section that replaces or copies the whole value.
-    fn locked_webhooks(&self) -> MutexGuard<'_, BTreeMap<String, Backlog>> {
-        self.webhooks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Counts a request about the data table or a row.
+    pub fn mirror_request(&self, request: &'static str, outcome: &'static str) {
+        let labels = RequestLabels { request, outcome };
+        self.mirror_requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts a row that others had changed and that is put right.
+    pub fn mirror_correction(&self, environment: &str) {
+        let environment = environment.to_owned();
+        let labels = RowLabels { environment };
+        self.mirror_corrections.get_or_create(&labels).inc();
+    }
+
+    /// Says how the rows stand, of every environment.
+    pub fn set_rows(&self, rows: BTreeMap<String, RowLag>) {
+        *locked(&self.rows) = rows;
+    }
+
+    /// How the rows stand, by environment; nothing unless this process leads.
+    #[must_use]
+    pub fn rows(&self) -> BTreeMap<String, RowLag> {
+        locked(&self.rows).clone()
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {
+        self.register_webhooks(registry);
+        self.register_mirror(registry);
+    }
+
+    fn register_webhooks(&self, registry: &mut Registry) {
         registry.register(
             "follower_leads",
             "1 while this process does what only one does",
@@ -124,4 +174,43 @@ impl FollowerMetrics {
             held_up,
         );
     }
+
+    fn register_mirror(&self, registry: &mut Registry) {
+        registry.register(
+            "mirror_requests",
+            "Requests about the data table in Genesys Cloud and its rows, and what they came to",
+            self.mirror_requests.clone(),
+        );
+        registry.register(
+            "mirror_corrections",
+            "Rows of the data table that others had changed and that were put right",
+            self.mirror_corrections.clone(),
+        );
+        // Made anew, as above.
+        let behind = Family::<RowLabels, Seconds>::default();
+        let held_up = Family::<RowLabels, Gauge>::default();
+        for (environment, lag) in self.rows() {
+            let labels = RowLabels { environment };
+            let seconds = lag.behind.as_secs_f64();
+            behind.get_or_create(&labels).set(seconds);
+            let is_held_up = i64::from(lag.obstacle.is_some());
+            held_up.get_or_create(&labels).set(is_held_up);
+        }
+        registry.register_with_unit(
+            "mirror_behind",
+            "For how long a row has been known not to say what the journal says, while this process leads",
+            Unit::Seconds,
+            behind,
+        );
+        registry.register(
+            "mirror_held_up",
+            "1 while something keeps a row from being read or written",
+            held_up,
+        );
+    }
+}
+
+/// A short critical section that replaces or copies the whole value.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -27,6 +27,7 @@ mod held;
 #[expect(dead_code, reason = "every test binary uses its own share")]
 mod issuer;
 mod load;
+mod mirror;
 mod outage;
 mod proof;
 mod quick_start;

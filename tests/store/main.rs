@@ -24,6 +24,7 @@ mod history;
 mod journal;
 mod linearizability;
 mod membership;
+mod mirror;
 mod model;
 mod mutations;
 mod repair;
@@ -99,6 +100,11 @@ fn main() -> ExitCode {
         Suite {
             name: "webhooks",
             cases: webhooks::CASES,
+            engines: &[Engine::Memory],
+        },
+        Suite {
+            name: "mirror",
+            cases: mirror::CASES,
             engines: &[Engine::Memory],
         },
         Suite {

@@ -177,8 +177,7 @@ impl Course {
     }
 
     fn meet(&mut self, why: String, now: Timestamp) {
-        let since = self.obstacle.as_ref().map_or(now, |met| met.since);
-        self.obstacle = Some(Obstacle { since, why });
+        self.obstacle = Some(Obstacle::after(self.obstacle.as_ref(), why, now));
     }
 
     fn clear(&mut self) {

@@ -153,6 +153,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         test_calls,
         reports,
         flow_ends: args.flow_ends.flow_ends(),
+        data_table: args.genesys.genesys_datatable_id.clone(),
         preflight: Preflight {
             policy: args.preflight.genesys_preflight,
             client,

@@ -38,6 +38,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::access::Authenticator;
 use crate::clock::Clock;
 use crate::control::Control;
+use crate::domain::ids::DataTableId;
 use crate::evidence::{Exposures, Reports, TestCallLog};
 use crate::genesys::flow_end::FlowEnds;
 use crate::replica::Replica;
@@ -67,6 +68,8 @@ pub struct Listener {
     pub reports: Reports,
     /// What the ends of flows mean that Genesys Cloud tells of.
     pub flow_ends: FlowEnds,
+    /// The data table in Genesys Cloud that is mirrored to, if the settings name one.
+    pub data_table: Option<DataTableId>,
     /// Who looks at a flow before callers are sent there.
     pub preflight: Preflight,
     /// Who may do what.

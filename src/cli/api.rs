@@ -5,6 +5,7 @@
 
 mod access;
 mod explanation;
+mod mirror;
 mod preflight;
 mod rollout;
 mod settings;
@@ -21,6 +22,7 @@ use crate::store::verify;
 
 pub(super) use access::*;
 pub(super) use explanation::*;
+pub(super) use mirror::*;
 pub(super) use preflight::*;
 pub(super) use rollout::*;
 pub(super) use settings::*;

@@ -1,7 +1,8 @@
-//! `genesys export` and `genesys fill`: the way into an organisation of Genesys Cloud.
+//! `genesys export` and `genesys fill`: the way into an organisation of Genesys Cloud. `genesys mirror`: what is kept there.
 
 mod export;
 mod fill;
+mod mirror;
 
 use std::fs;
 use std::path::Path;
@@ -22,6 +23,8 @@ pub(super) enum Genesys {
     Export(Box<export::Export>),
     /// Make the flow of one slot out of the file that a team keeps for both: its name and its version are put in.
     Fill(Box<fill::Fill>),
+    /// Show how far the rows of the data table have come that the Traffic Cop flow falls back to.
+    Mirror(Box<mirror::Show>),
 }
 
 impl Genesys {
@@ -29,6 +32,7 @@ impl Genesys {
         match self {
             Self::Export(export) => export.run(output).await,
             Self::Fill(fill) => fill.run(output).await,
+            Self::Mirror(show) => show.run(output).await,
         }
     }
 }

@@ -72,6 +72,7 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "webhook add chat --url https://chat.example/x --secret ours --environment A,B --action rollback,cutover --reason r",
         "webhook add chat --url http://localhost:1 --reason r --if-match 3",
         "webhook list",
+        "genesys mirror",
         "webhook remove chat --reason r --wait",
         "webhook secret",
         "history Main --limit 5 --before 9",

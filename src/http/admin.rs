@@ -13,6 +13,7 @@ pub(super) mod history;
 mod interfaces;
 mod issuers;
 mod journal;
+mod mirror;
 mod moment;
 mod operations;
 pub(super) mod preflight;
@@ -85,6 +86,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(issuers::remove))
         .routes(routes!(operations::replicas))
         .routes(routes!(health::detail))
+        .routes(routes!(mirror::show))
         .routes(routes!(events::follow))
         .routes(routes!(snapshot::export))
         .routes(routes!(journal::verify))

@@ -198,6 +198,7 @@ const ROWS: &[(&str, Needs)] = &[
     ("DELETE /v1/issuers/{name}", Needs::Admin),
     ("GET /v1/replicas", Needs::ReadEverywhere),
     ("GET /v1/health/detail", Needs::ReadEverywhere),
+    ("GET /v1/mirror", Needs::ReadEverywhere),
     ("GET /v1/events", Needs::ReadAnywhere),
     ("GET /v1/snapshot", Needs::Admin),
     ("GET /v1/journal/export", Needs::Admin),

@@ -27,6 +27,7 @@ async fn a_healthy_replica_says_what_it_answers_from() {
       "draining": false,
       "faults": [],
       "last_good": null,
+      "mirror": [],
       "peers": {
         "live": 1,
         "silent": 0

@@ -28,6 +28,7 @@ mod health;
 mod history;
 mod interfaces;
 mod kit;
+mod mirror;
 mod oauth;
 mod oidc;
 mod operations;

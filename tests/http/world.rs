@@ -125,6 +125,7 @@ impl TestApp {
             test_calls: process.test_calls.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),
+            data_table: None,
             preflight: Preflight::default(),
             authenticator,
             clock: clock.clone(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::client::{Change, MAIN};
 use crate::genesys::data_tables::COLUMNS;
 use crate::genesys::{Fault, Genesys};
-use crate::world::{Cluster, Service, until};
+use crate::world::{Cluster, Service, run, until};
 
 const TABLE: &str = "0c7d2b1e-6a55-4a0c-9a43-5d2f8f1b7e60";
 
@@ -45,7 +45,16 @@ async fn the_row_follows_across_a_power_cut_in_the_middle_of_changes() {
     client.change(MAIN, Change::weight(1_250)).await;
     service.kill().await;
     genesys.fails(None);
-    let _service = Service::of(&mut serve);
+    let service = Service::of(&mut serve);
     let percent = json!({ "Active_Slot": "green", "Traffic_Weight": 12.5, "Revision": 4 });
     until_row_says(&genesys, percent).await;
+
+    let shown = until("what the command says", async || {
+        let mut show = cluster.operator(&service);
+        show.args(["genesys", "mirror"]);
+        let shown = run(&mut show).await;
+        shown.contains("current").then_some(shown)
+    })
+    .await;
+    assert!(shown.contains(TABLE) && shown.contains(MAIN), "{shown}");
 }

@@ -68,6 +68,7 @@ impl Caller {
             test_calls: process.test_calls.clone(),
             reports: process.reports.clone(),
             flow_ends: FlowEnds::default(),
+            data_table: None,
             preflight: Preflight::default(),
             draining: CancellationToken::new(),
         };

@@ -56,7 +56,7 @@ pub(in crate::cli) struct Delivery {
     pub(in crate::cli) held_up: Option<HeldUp>,
 }
 
-/// What holds a webhook up.
+/// What holds a follower of the journal up.
 #[derive(Debug, Deserialize)]
 pub(in crate::cli) struct HeldUp {
     pub(in crate::cli) since: String,

@@ -49,6 +49,8 @@ pub(super) struct HealthView {
     peers: PeersView,
     /// The webhooks that this replica tells of changes, while it is the one that does.
     webhooks: Vec<BacklogView>,
+    /// The rows of the data table in Genesys Cloud, while this replica is the one that keeps them.
+    mirror: Vec<RowLagView>,
     /// The alarms that are raised, in the order of docs/operations.md.
     alarms: Vec<AlarmView>,
 }
@@ -108,6 +110,17 @@ struct BacklogView {
     held_up: Option<String>,
 }
 
+/// How the row of an environment stands.
+#[derive(Debug, Serialize, ToSchema)]
+struct RowLagView {
+    /// The environment.
+    environment: String,
+    /// Milliseconds for which it has been known not to say what the journal says; 0 if it does.
+    behind_ms: u64,
+    /// What is in the way; null if nothing is.
+    held_up: Option<String>,
+}
+
 /// An alarm that is raised.
 #[derive(Debug, Serialize, ToSchema)]
 struct AlarmView {
@@ -159,6 +172,7 @@ impl HealthView {
             faults: replica.look(faults).unwrap_or_default(),
             peers: PeersView::new(&replica.peers(), listener.clock.monotonic()),
             webhooks: backlogs(&listener.metrics),
+            mirror: lags(&listener.metrics),
             alarms: raised(&listener.metrics),
         }
     }
@@ -208,6 +222,16 @@ fn backlogs(metrics: &Metrics) -> Vec<BacklogView> {
         behind: backlog.entries,
         oldest_ms: milliseconds(backlog.age),
         held_up: backlog.obstacle,
+    });
+    views.collect()
+}
+
+fn lags(metrics: &Metrics) -> Vec<RowLagView> {
+    let lags = metrics.followers.rows().into_iter();
+    let views = lags.map(|(environment, lag)| RowLagView {
+        environment,
+        behind_ms: milliseconds(lag.behind),
+        held_up: lag.obstacle,
     });
     views.collect()
 }

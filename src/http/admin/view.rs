@@ -29,6 +29,7 @@ use crate::domain::ids::{
 use crate::domain::interface::VariableValue;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
+use crate::store::cursors::Obstacle;
 pub(super) use freezes::{FreezeView, FrozenView};
 use interfaces::InterfaceView;
 use overrides::OverrideView;
@@ -217,6 +218,24 @@ pub(super) struct Freshness {
     pub(super) stale: bool,
     /// Milliseconds since the answer was known to be the latest; null if that was before this process started.
     pub(super) age_ms: Option<u64>,
+}
+
+/// What holds a follower of the journal up.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct HeldUpView {
+    /// Since when.
+    since: Timestamp,
+    /// What it is.
+    why: String,
+}
+
+impl HeldUpView {
+    pub(super) fn new(Obstacle { since, why }: &Obstacle) -> Self {
+        Self {
+            since: *since,
+            why: why.clone(),
+        }
+    }
 }
 
 /// What a command came to.

@@ -16,7 +16,7 @@ use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
 use super::receipt::{FreeWriteParams, ReceiptView};
-use super::view::{Freshness, parts, with_etag};
+use super::view::{Freshness, HeldUpView, parts, with_etag};
 use crate::control::{Answer, Outcome};
 use crate::domain::Unchanged;
 use crate::domain::access::Scope;
@@ -30,7 +30,7 @@ use crate::followers::webhooks::{KIND, cursor_name};
 use crate::http::Listener;
 use crate::http::body::{self, Write, WriteBody};
 use crate::http::problem::{Kind, Problem, ProblemSchema};
-use crate::store::cursors::{Cursor, Obstacle};
+use crate::store::cursors::Cursor;
 
 /// A webhook.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,15 +62,6 @@ struct DeliveryView {
     taken_at: Option<Timestamp>,
     /// What holds it up; null if nothing does.
     held_up: Option<HeldUpView>,
-}
-
-/// What holds a webhook up.
-#[derive(Debug, Serialize, ToSchema)]
-struct HeldUpView {
-    /// Since when.
-    since: Timestamp,
-    /// What it is.
-    why: String,
 }
 
 /// All webhooks.
@@ -274,15 +265,11 @@ impl WebhookView {
 
 impl DeliveryView {
     fn new(cursor: &Cursor, end: Sequence) -> Self {
-        let held_up = cursor.obstacle.as_ref();
         Self {
             through: cursor.sequence,
             behind: end.0.saturating_sub(cursor.sequence.0),
             taken_at: cursor.taken_at,
-            held_up: held_up.map(|Obstacle { since, why }| HeldUpView {
-                since: *since,
-                why: why.clone(),
-            }),
+            held_up: cursor.obstacle.as_ref().map(HeldUpView::new),
         }
     }
 }

@@ -58,10 +58,10 @@ const RULES: [Rule; 4] = [
         ],
     },
     Rule {
-        name: "only app/ and cli/ build the system clock",
+        name: "only app/ and cli/ build the clocks of the computer",
         within: &["src"],
         except: &["src/app", "src/cli", "src/clock.rs"],
-        forbidden: &["SystemClock"],
+        forbidden: &["SystemClock", "FastClock"],
     },
 ];
 

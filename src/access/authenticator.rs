@@ -201,14 +201,14 @@ impl Authenticator {
         let (claims, principal) = match owner {
             Some(owner) => {
                 let principal = access.and_then(|access| access.find(text.as_bytes(), clock));
-                let claims = SessionClaims::new(owner.id.clone(), owner.text, owner.ends_at, now);
+                let claims = SessionClaims::new(owner.id.clone(), owner.text, owner.ends_at, clock);
                 (claims, principal)
             }
             None => {
                 let principal = self.first_admin(text.as_bytes());
                 let id = hash(text.as_bytes()).id();
                 (
-                    SessionClaims::new(TokenId(FIRST_ADMIN.to_owned()), id, None, now),
+                    SessionClaims::new(TokenId(FIRST_ADMIN.to_owned()), id, None, clock),
                     principal,
                 )
             }

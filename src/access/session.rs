@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jwt::{Presented, Times};
 use super::oauth::{SigningKeys, generate};
+use crate::clock::Clock;
 use crate::domain::access::TokenId;
 
 /// How long a session lasts: a shift.
@@ -69,14 +70,16 @@ impl OwnKey {
 }
 
 impl SessionClaims {
-    /// Claims of whoever typed, at `now`, a text that works until `text_ends_at`.
+    /// Claims of whoever types, now, a text that works until `text_ends_at`. They last for a shift of theirs, however fast the time
+    /// of day goes by.
     pub(super) fn new(
         token: TokenId,
         text: TokenId,
         text_ends_at: Option<Timestamp>,
-        now: Timestamp,
+        clock: &dyn Clock,
     ) -> Self {
-        let end = now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX);
+        let (now, lifetime) = (clock.now(), LIFETIME * clock.speed());
+        let end = now.saturating_add(lifetime).unwrap_or(Timestamp::MAX);
         let end = text_ends_at.map_or(end, |text_ends_at| text_ends_at.min(end));
         Self {
             iss: ISSUER.to_owned(),
@@ -121,10 +124,11 @@ impl SessionClaims {
 mod tests {
     use super::*;
     use crate::access::oauth::generate;
+    use crate::clock::ManualClock;
 
     fn claims(now: Timestamp) -> SessionClaims {
         let id = |text: &str| TokenId(text.to_owned());
-        SessionClaims::new(id("token"), id("text"), None, now)
+        SessionClaims::new(id("token"), id("text"), None, &ManualClock::at(now))
     }
 
     fn keys() -> SigningKeys {
@@ -166,7 +170,7 @@ mod tests {
         assert!(holds(LIFETIME) && !holds(LIFETIME + Duration::from_secs(61)));
         let id = || TokenId("x".to_owned());
         let soon = Some(now + Duration::from_secs(90));
-        let short = SessionClaims::new(id(), id(), soon, now);
+        let short = SessionClaims::new(id(), id(), soon, &ManualClock::at(now));
         let short = short.seal(&keys, &own).unwrap();
         assert_eq!(short.lifetime, Duration::from_secs(90));
     }

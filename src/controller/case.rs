@@ -17,7 +17,7 @@ use crate::store::{Store, StoreError};
 #[derive(Debug)]
 pub(super) struct Case {
     hearing: Hearing,
-    /// The step that the rollout is in, and since when this controller has seen it there, by its monotonic clock.
+    /// The step that the rollout is in, and since when this controller has seen it there, by its own plan time.
     step: Option<(Revision, Duration)>,
     /// Since when verdicts in this step have said that the data is not good enough, by the same clock.
     unfit_since: Option<Duration>,
@@ -55,16 +55,16 @@ impl Case {
         store: &Store,
         clock: &dyn Clock,
     ) -> Result<(), StoreError> {
-        let monotonic = clock.monotonic();
+        let plan_time = clock.plan_time();
         if self
             .step
             .is_none_or(|(entered, _)| entered != rollout.entered())
         {
-            self.step = Some((rollout.entered(), monotonic));
+            self.step = Some((rollout.entered(), plan_time));
             self.unfit_since = None;
         }
         self.hearing.follow(rollout);
-        self.hearing.hear(store, clock.now(), monotonic).await
+        self.hearing.hear(store, clock.now(), plan_time).await
     }
 
     /// The judge, who has heard what there was.
@@ -80,15 +80,15 @@ impl Case {
         frozen: Option<Frozen>,
         clock: &dyn Clock,
     ) -> Option<Chosen> {
-        let (now, monotonic) = (clock.now(), clock.monotonic());
+        let (now, plan_time) = (clock.now(), clock.plan_time());
         let judge = self.hearing.judge();
         let verdict = judge.verdict(rollout.current_step()?, now);
         let verdict = verdict.in_trouble(trouble);
         self.unfit_since = match verdict.data {
             Data::Fresh => None,
-            _ => self.unfit_since.or(Some(monotonic)),
+            _ => self.unfit_since.or(Some(plan_time)),
         };
-        let passed = |since: Duration| monotonic.saturating_sub(since);
+        let passed = |since: Duration| plan_time.saturating_sub(since);
         let timing = Timing {
             now,
             in_step: self.step.map_or(Duration::ZERO, |(_, since)| passed(since)),

@@ -70,7 +70,7 @@ pub struct Hearing {
     heard_until: Timestamp,
     /// Batches dated before this have been read once.
     read_until: Timestamp,
-    /// Monotonic time of the last reading that went back all the way.
+    /// Plan time of the last reading that went back all the way.
     whole_at: Duration,
     exposures: BTreeSet<BatchKey>,
     outcomes: BTreeSet<BatchKey>,
@@ -163,7 +163,7 @@ impl Hearing {
         self.unreadable
     }
 
-    /// Hears everything that is stored, and judges what has matured at `now`. `monotonic` times how often it reads how much.
+    /// Hears everything that is stored, and judges what has matured at `now`. `plan_time` times how often it reads how much.
     ///
     /// # Errors
     /// The store does not answer or refuses. What was heard until then is kept; the next call goes on from there.
@@ -171,7 +171,7 @@ impl Hearing {
         &mut self,
         store: &Store,
         now: Timestamp,
-        monotonic: Duration,
+        plan_time: Duration,
     ) -> Result<(), StoreError> {
         while self.read_until < earlier(now, OVERLAP) {
             let mut until = later(self.read_until, SLICE).min(earlier(now, OVERLAP));
@@ -189,7 +189,7 @@ impl Hearing {
             }
             self.read_until = until;
         }
-        let is_whole = monotonic.saturating_sub(self.whole_at) >= WHOLE_EVERY;
+        let is_whole = plan_time.saturating_sub(self.whole_at) >= WHOLE_EVERY;
         let mut from = earlier(self.read_until.min(now), OVERLAP);
         if is_whole {
             from = from.min(self.judge.record().watermark);
@@ -201,7 +201,7 @@ impl Hearing {
         // Not the later of the two: a clock that had jumped ahead and is right again must not hide what comes now.
         self.read_until = now;
         if is_whole {
-            self.whole_at = monotonic;
+            self.whole_at = plan_time;
         }
         self.forget(now);
         Ok(())

@@ -36,7 +36,7 @@ pub struct Queue {
 pub(super) struct Taken {
     pub(super) served: Arc<Served>,
     conversation: ConversationHash,
-    /// Monotonic: one reading of the time of day for a whole batch is cheaper, and its jumps do not matter.
+    /// Plan time: one reading of the time of day for a whole batch is cheaper, and its jumps do not matter.
     at: Duration,
     slot: Slot,
     is_randomised: bool,
@@ -68,7 +68,7 @@ impl Exposures {
         let taken = Taken {
             served: Arc::clone(served),
             conversation,
-            at: self.clock.monotonic(),
+            at: self.clock.plan_time(),
             slot: decision.slot,
             is_randomised: decision.is_randomised(),
         };
@@ -85,7 +85,7 @@ impl Queue {
         if !self.queue.is_empty() {
             self.queue.recv_many(&mut taken, CAPACITY).await;
         }
-        let (now, monotonic) = (self.clock.now(), self.clock.monotonic());
+        let (now, plan_time) = (self.clock.now(), self.clock.plan_time());
         let exposures = taken.into_iter().map(|taken| {
             let Taken {
                 served,
@@ -94,7 +94,7 @@ impl Queue {
                 slot,
                 is_randomised,
             } = taken;
-            let age = monotonic.saturating_sub(at);
+            let age = plan_time.saturating_sub(at);
             let exposure = Exposure {
                 conversation,
                 assigned_at: now.checked_sub(age).unwrap_or(now),

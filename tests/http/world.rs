@@ -1,6 +1,6 @@
 //! A process of the service without its sockets.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -97,6 +97,7 @@ impl TestApp {
         let clock = Arc::new(FragileClock {
             time: world.clock.clone(),
             is_broken: AtomicBool::new(false),
+            speed: AtomicU32::new(1),
         });
         let first_admin = TokenText::draw();
         let keyring = Arc::new(Keyring::default());
@@ -328,6 +329,11 @@ impl TestApp {
         self.clock.is_broken.store(false, Ordering::Relaxed);
     }
 
+    /// From now on time is said to go by that much faster, as in a demonstration.
+    pub(crate) fn hurry_clock(&self, speed: u32) {
+        self.clock.speed.store(speed, Ordering::Relaxed);
+    }
+
     pub(crate) fn start_draining(&self) {
         self.listener.draining.cancel();
     }
@@ -366,6 +372,7 @@ pub(crate) fn creation(blue: &str) -> Value {
 struct FragileClock {
     time: Arc<ManualClock>,
     is_broken: AtomicBool,
+    speed: AtomicU32,
 }
 
 impl Clock for FragileClock {
@@ -379,5 +386,9 @@ impl Clock for FragileClock {
 
     fn monotonic(&self) -> Duration {
         self.time.monotonic()
+    }
+
+    fn speed(&self) -> u32 {
+        self.speed.load(Ordering::Relaxed)
     }
 }

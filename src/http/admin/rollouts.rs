@@ -197,7 +197,7 @@ pub(super) async fn show_evidence(
         if !rollout.plan.approximate_metrics().is_empty() {
             trouble = store.trouble(&name, rollout.entered()).await?;
         }
-        hearing.hear(store, now, listener.clock.monotonic()).await?;
+        hearing.hear(store, now, listener.clock.plan_time()).await?;
         let entered = Moment::Revision(rollout.entered());
         let entered = history::at(&listener, &name, entered).await?.committed_at;
         Duration::try_from(now.duration_since(entered)).unwrap_or_default()

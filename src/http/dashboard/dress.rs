@@ -77,7 +77,7 @@ async fn explain(response: Response) -> Response {
         return Response::from_parts(head, Body::from(document));
     };
     let page = ProblemPage {
-        frame: Frame::of_nobody(),
+        frame: Frame::of_problem(),
         status: head.status.as_u16(),
         title,
         detail,

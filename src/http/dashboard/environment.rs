@@ -94,7 +94,7 @@ impl EnvironmentPage {
         let history = chapter.map(|chapter| Row::last(&chapter.entries, now));
         let (form, outcome) = attempted.map_or((None, None), Attempted::into_parts);
         Ok(Self {
-            frame: Frame::of(visitor),
+            frame: Frame::of(listener, visitor),
             freshness: Freshness::of(listener, visitor),
             name: name.clone(),
             revision: served.revision,

@@ -258,12 +258,12 @@ impl Heard {
             return;
         }
         let store = listener.replica.store();
-        let now = listener.clock.now();
+        let (now, plan_time) = (listener.clock.now(), listener.clock.plan_time());
         let hear = async {
             if !rollout.plan.approximate_metrics().is_empty() {
                 self.trouble = store.trouble(name, rollout.entered()).await?;
             }
-            self.hearing.hear(store, now, monotonic).await
+            self.hearing.hear(store, now, plan_time).await
         };
         self.is_whole = matches!(tokio::time::timeout(PATIENCE, hear).await, Ok(Ok(())));
         self.at = Some(monotonic);

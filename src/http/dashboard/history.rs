@@ -107,7 +107,7 @@ pub(super) async fn show(
     let rows = Row::all(&entries, PAGE, walk.is_at_beginning(), listener.clock.now());
     let last = rows.last().map(|row| row.revision);
     page(&HistoryPage {
-        frame: Frame::of(&visitor),
+        frame: Frame::of(&listener, &visitor),
         name,
         before: last.filter(|_| entries.len() > PAGE),
         rows,

@@ -78,7 +78,7 @@ pub(super) async fn show(
         return Ok(Redirect::to(&to).into_response());
     }
     page(&LoginPage {
-        frame: Frame::of_nobody(),
+        frame: Frame::of_nobody(&listener),
         to,
         refused: None,
     })
@@ -136,7 +136,7 @@ pub(super) async fn sign_in(
     };
     let (status, refused) = refused;
     let mut response = page(&LoginPage {
-        frame: Frame::of_nobody(),
+        frame: Frame::of_nobody(&listener),
         to,
         refused: Some(refused),
     })?;

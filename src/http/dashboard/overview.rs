@@ -66,7 +66,7 @@ impl Overview {
             badges: badges(listener, served, now),
         });
         Ok(Self {
-            frame: Frame::of(visitor),
+            frame: Frame::of(listener, visitor),
             freshness: Freshness::of(listener, visitor),
             cards: cards.collect(),
         })

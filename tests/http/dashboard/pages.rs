@@ -240,3 +240,24 @@ async fn a_process_that_knows_nothing_yet_says_so() {
     let page = browser.get("/dashboard").await;
     assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
 }
+
+#[tokio::test]
+async fn a_demonstration_says_so_on_every_page_and_nothing_else_does() {
+    let app = app().await;
+    let browser = Browser::of_admin(&app).await;
+    let history = format!("{PAGE}/history");
+    let pages = ["/dashboard", PAGE, &history];
+    for path in pages {
+        let page = browser.get(path).await.ok();
+        assert!(!page.text.contains("demonstration"), "{path}");
+    }
+    app.hurry_clock(60);
+    for path in pages {
+        let page = browser.get(path).await.ok();
+        page.assert_says(
+            "A demonstration. The callers are imagined, and time goes by 60 times as fast",
+        );
+    }
+    let door = Browser::new(&app).get("/dashboard/login").await.ok();
+    door.assert_says("A demonstration.");
+}

@@ -15,6 +15,7 @@ mod threads;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::task::JoinSet;
@@ -59,10 +60,55 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     let stop = Stop::listen().context("cannot listen for signals")?;
     start_logging(&args)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
+    let service = start(&args, clock).await?;
+    greet(&args, &service)?;
+    service.run(stop).await
+}
+
+/// A service that has started: callers queue at its doors.
+pub(crate) struct Service {
+    listener: Arc<Listener>,
+    doors: Doors,
+    following: Following,
+    shutdown_delay: Duration,
+    embedded: Option<Embedded>,
+    _data_dir: Option<DataDir>,
+}
+
+impl Service {
+    /// Where decisions are asked for.
+    pub(crate) fn decisions_url(&self) -> std::io::Result<String> {
+        self.doors.decisions_url()
+    }
+
+    /// Where it is administered, or measured if it only decides; `None` if nowhere.
+    pub(crate) fn admin_url(&self) -> std::io::Result<Option<String>> {
+        self.doors.second_url()
+    }
+
+    /// Answers until `stop`, and ends in good order.
+    ///
+    /// # Errors
+    /// The doors cannot be watched.
+    pub(crate) async fn run(self, stop: Stop) -> anyhow::Result<()> {
+        self.doors
+            .answer(self.listener, stop, self.shutdown_delay)
+            .await?;
+        self.following.end().await;
+        tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Starts the service that `args` describe, at the times that `clock` tells.
+///
+/// # Errors
+/// As those of [`serve`].
+pub(crate) async fn start(args: &ServeArgs, clock: Arc<dyn Clock>) -> anyhow::Result<Service> {
     let metrics = Metrics::default();
-    let embedded = start_embedded(&args)?;
+    let embedded = start_embedded(args)?;
     let data_dir = if embedded.is_none() {
-        own_data_dir(&args, &metrics.alarms)?
+        own_data_dir(args, &metrics.alarms)?
     } else {
         None
     };
@@ -73,7 +119,7 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     }
     let replica = Replica::new(store, Arc::clone(&clock), metrics.clone());
     let replica = Arc::new(replica.with_validation_budget(args.validation_budget()));
-    let authenticator = authenticator(&args, embedded.is_some())?;
+    let authenticator = authenticator(args, embedded.is_some())?;
 
     let files = Files::within(&args.store.data_dir);
     // A file in a directory that cannot be written to any more is still what a restart would serve.
@@ -86,11 +132,11 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
         let made = replica.store().create_tables().await;
         made.context("cannot make the tables of the embedded store")?;
     } else {
-        first_load::load(&replica, &authenticator, &args, &metrics.alarms).await?;
+        first_load::load(&replica, &authenticator, args, &metrics.alarms).await?;
     }
     let mut following = Following::start(&replica, files);
     let keyring = Arc::new(Keyring::default());
-    if let Some(files) = signing_keys::load(&args, embedded.is_some(), &keyring)? {
+    if let Some(files) = signing_keys::load(args, embedded.is_some(), &keyring)? {
         let hang_up = HangUp::listen()?;
         following.also(|stop| reload::keep(files, hang_up, stop));
     }
@@ -169,16 +215,18 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     });
     let mut certificates =
         Certificates::none(Arc::clone(&listener.clock), listener.metrics.alarms.clone());
-    let doors = Doors::open(&args, &listener, &mut certificates)?;
+    let doors = Doors::open(args, &listener, &mut certificates)?;
     // Heard from before anyone is told that the process is there, whether or not there is a certificate: it ends nobody.
     let hang_up = HangUp::listen()?;
     following.also(|stop| reload::keep(certificates, hang_up, stop));
-    greet(&args, &doors, embedded.is_some())?;
-    doors.answer(listener, stop, args.shutdown_delay()).await?;
-    following.end().await;
-    tracing::info!("stopped");
-    drop((embedded, data_dir));
-    Ok(())
+    Ok(Service {
+        listener,
+        doors,
+        following,
+        shutdown_delay: args.shutdown_delay(),
+        embedded,
+        _data_dir: data_dir,
+    })
 }
 
 /// What a replica does by itself while the process runs.
@@ -217,7 +265,8 @@ impl Following {
     }
 }
 
-fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
+/// Has the log written as `args` say.
+pub(crate) fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
         .with_context(|| format!("--log {}", args.log))?;
     let log = tracing_subscriber::fmt()
@@ -286,10 +335,10 @@ fn authenticator(args: &ServeArgs, is_embedded: bool) -> anyhow::Result<Authenti
 }
 
 /// Where to go from here. Goes to standard output; everything else goes to the log on standard error.
-fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<()> {
-    let decisions = doors.decisions_url()?;
+fn greet(args: &ServeArgs, service: &Service) -> std::io::Result<()> {
+    let decisions = service.decisions_url()?;
     let mut text = format!("decisions  {decisions}\n");
-    match doors.second_url()? {
+    match service.admin_url()? {
         Some(admin) if !args.decisions_only => {
             text +=
                 &format!("admin      {admin}  (the dashboard; API documentation: {admin}/docs/)\n");
@@ -297,7 +346,7 @@ fn greet(args: &ServeArgs, doors: &Doors, is_embedded: bool) -> std::io::Result<
         Some(metrics) => text += &format!("metrics    {metrics}/metrics\n"),
         None => {}
     }
-    if is_embedded {
+    if service.embedded.is_some() {
         let directory = args.store.data_dir.display();
         text += &format!(
             "store      embedded, in {directory}/ (admin token: {})\n",

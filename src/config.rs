@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Command, FromArgMatches as _, ValueEnum};
 
 pub use analytics::AnalyticsArgs;
 pub use flow_ends::FlowEndArgs;
@@ -307,6 +307,18 @@ pub enum Switch {
 }
 
 impl ServeArgs {
+    /// The settings that `arguments` give, whatever the environment says.
+    ///
+    /// # Errors
+    /// They are none of a service.
+    pub fn of_arguments<'a>(
+        arguments: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, clap::Error> {
+        let command = Self::augment_args(Command::new("serve").no_binary_name(true));
+        let command = command.mut_args(|argument| argument.env(None::<&'static str>));
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+
     /// How long a decision may wait for the proof that it is the latest.
     #[must_use]
     pub fn validation_budget(&self) -> Duration {

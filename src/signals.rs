@@ -3,12 +3,15 @@
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// SIGINT and SIGTERM, caught from the moment this is made.
 #[derive(Debug)]
 pub struct Stop {
     interrupt: Signal,
     terminate: Signal,
+    /// Somebody in this process who may stop it as well.
+    within: CancellationToken,
 }
 
 impl Stop {
@@ -20,12 +23,20 @@ impl Stop {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
+            within: CancellationToken::new(),
         })
     }
 
-    /// Waits for either.
+    /// The same, where the holders of `within` may stop the process as well.
+    #[must_use]
+    pub fn or(self, within: CancellationToken) -> Self {
+        Self { within, ..self }
+    }
+
+    /// Waits for any of them.
     pub async fn wait(&mut self) {
         tokio::select! {
+            () = self.within.cancelled() => {}
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }

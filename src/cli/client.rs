@@ -34,7 +34,7 @@ impl Answer {
 }
 
 /// A client of one listener.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     base: BaseUrl,

@@ -1,6 +1,7 @@
 //! Printing: tables for people, the server's JSON for programs.
 
 use std::io::{self, Write};
+use std::ops::ControlFlow;
 
 use anyhow::Context as _;
 use clap::ValueEnum;
@@ -75,12 +76,16 @@ impl Output {
 
 /// Prints `text` and a line end. A reader that has seen enough, as in `… | head`, is no failure.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    print_for(text).map(|_| ())
+}
+
+/// The same where there is more to come: says whether somebody still reads.
+pub(super) fn print_for(text: &str) -> Result<ControlFlow<()>, Failure> {
     let mut stdout = io::stdout().lock();
     match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write to standard output")?
-        }
-        _ => Ok(()),
+        Ok(()) => Ok(ControlFlow::Continue(())),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
+        Err(error) => Err(error).context("cannot write to standard output")?,
     }
 }
 

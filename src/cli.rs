@@ -14,6 +14,8 @@ mod confirm;
 mod connection;
 mod cutover;
 mod decide;
+#[cfg(feature = "embedded")]
+mod demo;
 mod doctor;
 mod env;
 mod events;
@@ -89,6 +91,9 @@ struct Cli {
 enum Verb {
     /// Run the service.
     Serve(Box<ServeArgs>),
+    /// Show a healthy and a harmful rollout in two minutes: one process, imagined callers, a real judge, and nothing left behind.
+    #[cfg(feature = "embedded")]
+    Demo(Box<demo::Demo>),
     /// The embedded store.
     #[cfg(feature = "embedded")]
     #[command(subcommand)]
@@ -196,6 +201,8 @@ impl Verb {
     async fn run(self, output: Output) -> Result<(), Failure> {
         match self {
             Self::Serve(args) => Ok(crate::app::serve(*args).await?),
+            #[cfg(feature = "embedded")]
+            Self::Demo(demo) => demo.run(output).await,
             #[cfg(feature = "embedded")]
             Self::Store(store) => store.run(output).await,
             Self::Table(table) => table.run(output).await,

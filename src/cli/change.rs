@@ -15,7 +15,7 @@ use super::output::Output;
 use super::preflight::{self, SkipPreflight};
 use super::receipt;
 use super::write::{Write, WriteArgs};
-use crate::domain::ids::{EnvironmentName, Reason, Revision};
+use crate::domain::ids::{EnvironmentName, IdempotencyKey, Reason, Revision};
 use crate::domain::{Action as _, Command};
 
 /// The environment to change, and by what right.
@@ -46,29 +46,16 @@ impl Target {
         if_match: Option<Revision>,
         output: Output,
     ) -> Result<(), Failure> {
-        let (method, path) = route(&command);
-        let mut segments = vec!["v1", "environments", self.environment.as_str()];
-        segments.extend(path.split('/').filter(|segment| !segment.is_empty()));
-        let mut url = client.url(&segments);
-        let body = if method == Method::DELETE {
-            url.query_pairs_mut()
-                .append_pair("reason", self.write.reason.as_str());
-            None
-        } else {
-            Some(body(&command, &self.write.reason))
+        let (reason, key) = (&self.write.reason, self.write.key());
+        let mut write = Write {
+            if_match,
+            wait: self.write.wait,
+            ..write(client, &self.environment, &command, reason, key)
         };
         if self.skips_preflight {
-            url.query_pairs_mut().append_pair("preflight", "skip");
+            let mut query = write.url.query_pairs_mut();
+            query.append_pair("preflight", "skip");
         }
-        let key = self.write.key();
-        let write = Write {
-            method,
-            url,
-            body,
-            if_match,
-            key,
-            wait: self.write.wait,
-        };
         let answer = client.write(&write).await?;
         receipt::print(output, &answer, |written: Written| {
             describe(&self.environment, &written)
@@ -122,7 +109,35 @@ impl Change {
     }
 }
 
-async fn current_revision(
+/// The write that carries out `command`, whatever has been seen before.
+pub(super) fn write(
+    client: &Client,
+    environment: &EnvironmentName,
+    command: &Command,
+    reason: &Reason,
+    key: IdempotencyKey,
+) -> Write {
+    let (method, path) = route(command);
+    let mut segments = vec!["v1", "environments", environment.as_str()];
+    segments.extend(path.split('/').filter(|segment| !segment.is_empty()));
+    let mut url = client.url(&segments);
+    let body = if method == Method::DELETE {
+        url.query_pairs_mut().append_pair("reason", reason.as_str());
+        None
+    } else {
+        Some(body(command, reason))
+    };
+    Write {
+        method,
+        url,
+        body,
+        if_match: None,
+        key,
+        wait: None,
+    }
+}
+
+pub(super) async fn current_revision(
     client: &Client,
     environment: &EnvironmentName,
 ) -> Result<Revision, Failure> {

@@ -49,7 +49,7 @@ impl AdminArgs {
 }
 
 /// Whom TLS is spoken with.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(super) struct TrustArgs {
     /// PEM file with CA certificates, one of which has to have issued the server's; those of this host if left out.
     #[arg(long, env = "TRAFFIC_COP_CA_CERTIFICATE", value_name = "FILE", help_heading = HEADING)]
@@ -124,6 +124,16 @@ pub(super) struct TokenArgs {
 }
 
 impl TokenArgs {
+    /// This token and no other.
+    #[cfg(feature = "embedded")]
+    pub(super) fn of(token: Secret) -> Self {
+        Self {
+            token: Some(token),
+            token_file: None,
+            data_dir: PathBuf::new(),
+        }
+    }
+
     /// The `Authorization` header for `server`.
     pub(super) fn authorization(&self, server: &BaseUrl) -> Result<Option<HeaderValue>, Failure> {
         let Some(token) = self.find(server)? else {

@@ -1,7 +1,7 @@
 //! `rollout …`.
 
 mod look;
-mod plan_file;
+pub(super) mod plan_file;
 mod progress;
 mod simulate;
 mod wait;

@@ -20,6 +20,7 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
     for line in [
         "serve --data-dir d --drain-minutes 5 --default-snapshot default.snapshot",
         "table create --region eu-central-1",
+        "demo --speed 120 --calls-per-second 80 --plan canary --seed 7 --until-done --admin 127.0.0.1:9001",
         "env create Main --blue-flow a=A --green-flow b=B --flow-version 1 --reason new",
         "env list --server https://admin.example",
         "env show Main --at 7",
@@ -127,6 +128,9 @@ fn what_is_not_well_formed_is_refused_before_anything_is_sent() {
         "cutover Main",
         "cutover Main --wait=0 --reason r",
         "cutover Main --wait=10001 --reason r",
+        "demo --speed 0",
+        "demo --calls-per-second 501",
+        "demo --admin localhost",
         "variables set Main --reason r",
         "variables set Main Slot=green --reason r",
         "interface define Main 4 --reason r",

@@ -45,12 +45,15 @@ pub(super) struct WriteArgs {
 impl WriteArgs {
     /// The key that was given, or a fresh one.
     pub(super) fn key(&self) -> IdempotencyKey {
-        self.idempotency_key.clone().unwrap_or_else(|| {
-            let key = Uuid::new_v4().to_string();
-            // A UUID is 36 hexadecimal digits and hyphens, as the grammar wants.
-            key.parse().expect("a UUID is a key")
-        })
+        self.idempotency_key.clone().unwrap_or_else(fresh_key)
     }
+}
+
+/// A key that no other write has.
+pub(super) fn fresh_key() -> IdempotencyKey {
+    let key = Uuid::new_v4().to_string();
+    // A UUID is 36 hexadecimal digits and hyphens, as the grammar wants.
+    key.parse().expect("a UUID is a key")
 }
 
 /// A write, ready to be sent as often as it takes.

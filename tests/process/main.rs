@@ -11,6 +11,7 @@ mod cluster;
 mod crash;
 mod cut_off;
 mod decisions_only;
+mod demo;
 mod doctor;
 #[path = "../support/event_stream.rs"]
 mod event_stream;

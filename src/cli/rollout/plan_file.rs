@@ -9,7 +9,7 @@ use crate::domain::rollout::plan::Plan;
 ///
 /// # Errors
 /// There is no such file, or what it says is no plan; the error names the member.
-pub(super) fn load(name: &str) -> anyhow::Result<Plan> {
+pub(in crate::cli) fn load(name: &str) -> anyhow::Result<Plan> {
     if let Some(plan) = Plan::built_in(name) {
         return Ok(plan);
     }

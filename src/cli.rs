@@ -35,6 +35,7 @@ mod man;
 mod moment;
 mod output;
 mod overrides;
+mod overview;
 mod paint;
 mod preflight;
 mod receipt;
@@ -51,6 +52,7 @@ mod store;
 mod table;
 mod token;
 mod variables;
+mod watch;
 mod webhook;
 mod weight;
 mod write;
@@ -170,6 +172,8 @@ enum Verb {
     Audit(audit::Audit),
     /// Show every environment and every replica at a glance.
     Status(status::Status),
+    /// Show the same live: as a picture on a terminal, elsewhere as a line per change.
+    Watch(watch::Watch),
     /// Look at a deployment, a line per check, and say what to do: exit code 0 if nothing has failed.
     Doctor(Box<doctor::Doctor>),
     /// Write the manual, a page per command, into a directory.
@@ -232,6 +236,7 @@ impl Verb {
             Self::Journal(journal) => journal.run(output).await,
             Self::Audit(audit) => audit.run(output).await,
             Self::Status(status) => status.run(output).await,
+            Self::Watch(watch) => watch.run(output).await,
             Self::Doctor(doctor) => doctor.run(output).await,
             Self::Man(man) => man.run(),
             Self::Completions(completions) => completions.run(),

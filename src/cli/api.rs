@@ -280,6 +280,20 @@ pub(super) struct ReplicaState {
     pub(super) version: String,
 }
 
+/// What is wrong, as one replica knows it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Alarms {
+    pub(super) alarms: Vec<Alarm>,
+}
+
+/// An alarm that is raised.
+#[derive(Debug, Deserialize)]
+pub(super) struct Alarm {
+    /// Its name, as in docs/operations.md.
+    pub(super) condition: String,
+    pub(super) why: String,
+}
+
 /// What a verification of the journal found.
 #[derive(Debug, Deserialize)]
 pub(super) struct Verification {

@@ -69,6 +69,11 @@ impl Client {
         })
     }
 
+    /// Where the listener is.
+    pub(super) fn base(&self) -> &BaseUrl {
+        &self.base
+    }
+
     /// The URL of a resource.
     pub(super) fn url(&self, segments: &[&str]) -> Url {
         self.base.join(segments)

@@ -46,6 +46,8 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "smoke Main --dialled 0800 --reason r",
         "smoke Main --direct 7f3b3a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e",
         "status",
+        "watch",
+        "watch Main --server https://admin.example --output json",
         "doctor --json --environment Main",
         "man target/man",
         "cutover Main --wait --reason r",

@@ -48,5 +48,6 @@ mod stability;
 mod starved;
 mod tls;
 mod under_load;
+mod watch;
 mod webhooks;
 mod world;

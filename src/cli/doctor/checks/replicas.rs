@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{milliseconds, unanswered};
-use crate::cli::api::{Environments, ReplicaState, Replicas};
+use crate::cli::api::{Alarm, Environments, ReplicaState, Replicas};
 use crate::cli::doctor::Check;
 use crate::cli::doctor::probe::{Answer, Asked};
 
@@ -35,12 +35,6 @@ struct Store {
 #[derive(Debug, Deserialize)]
 struct Fault {
     aggregate: String,
-    why: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Alarm {
-    condition: String,
     why: String,
 }
 

@@ -3,7 +3,7 @@
 //! That is asked of the domain, with the state that is served: what it would refuse stands beside the form, in its own words.
 //! The form can be sent all the same, since the state may be another by then; what counts is the answer.
 
-use super::action::Action;
+use super::action::{Action, PlanChoice};
 use super::form::Form;
 use super::outcome::nothing;
 use super::session::Visitor;
@@ -42,6 +42,8 @@ pub(super) struct ActionForm {
     /// The revision that was seen, where it has to be named.
     pub(super) revision: Option<Revision>,
     pub(super) weight: Option<String>,
+    /// What a rollout may go by.
+    pub(super) plans: Vec<PlanChoice>,
     pub(super) keep_calls: Option<bool>,
     pub(super) force: Option<bool>,
     /// Whether to send callers to a flow that nobody has looked at; offered where a look stood against it.
@@ -132,6 +134,10 @@ impl ActionForm {
             key: uuid::Uuid::new_v4().to_string(),
             revision: action.names_revision().then_some(served.revision),
             weight: (action == Action::Weight).then_some(weight),
+            plans: match action {
+                Action::Start => PlanChoice::all(field("plan")),
+                _ => Vec::new(),
+            },
             keep_calls: action.may_keep_calls().then(|| is_ticked("keep_calls")),
             force: (is_incompatible || is_ticked("force")).then(|| is_ticked("force")),
             skip_preflight: sent

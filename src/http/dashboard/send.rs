@@ -29,7 +29,7 @@ use crate::http::problem::{Kind, Problem};
 const WAIT: Duration = Duration::from_secs(2);
 
 /// Where each action is done, below an environment.
-pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Listener>>); 7] {
+pub(super) fn routes() -> [(&'static str, MethodRouter<Arc<Listener>>); 8] {
     Action::ALL.map(|action| {
         let send = move |State(listener): State<Arc<Listener>>,
                          visitor: Visitor,
@@ -120,9 +120,7 @@ async fn attempt(
         .trim()
         .parse()
         .map_err(|error| unread("the reason", format!("{error}")))?;
-    let command = action
-        .command(form)
-        .map_err(|error| unread("the weight", error))?;
+    let command = action.command(form).map_err(Stopped::Unread)?;
     let key = match form.field("key") {
         "" => None,
         key => Some(

@@ -68,6 +68,14 @@ async fn every_form_does_what_the_api_does_in_the_name_of_the_token() {
             vec![("weight", "12,5 %")],
             json!({ "weight": 12.5 }),
         ),
+        (none(), "rollout", vec![], json!({})),
+        (none(), "rollout", vec![("plan", "canary")], json!({})),
+        (
+            none(),
+            "rollout",
+            vec![("plan", "cutover")],
+            json!({ "plan": { "steps": [{ "weight": 100, "bake_minutes": 0 }] } }),
+        ),
         (started(), "rollout/pause", vec![], json!({})),
         (paused(), "rollout/resume", vec![], json!({})),
         (started(), "rollout/promote", vec![], json!({})),
@@ -351,4 +359,37 @@ async fn a_flow_that_is_not_fit_gets_no_callers_unless_somebody_insists() {
     let page = browser.post(&path, &fields).await.ok();
     page.assert_says("Nobody looked at the flow Main IVR Green first: on request.");
     assert_eq!(world.app.revision(MAIN).await, 3);
+}
+
+#[tokio::test]
+async fn a_rollout_is_started_where_none_is_under_way_and_the_flow_is_fit() {
+    let world = World::start(Policy::Refuse).await;
+    let _running = Running::all(&world.app.process);
+    let browser = Browser::of_admin(&world.app).await;
+    let path = format!("{PAGE}/rollout");
+    let shown = browser.get(PAGE).await.ok();
+    shown.assert_says("canary: 5 % for 30 min, 25 % for 30 min, 50 % for 30 min, 100 % for 30 min");
+    assert_eq!(shown.field(&path, "plan"), "canary");
+    let typed = [("plan", "mine"), ("reason", "2.0")];
+    let page = browser.send_form(PAGE, "rollout", &typed).await;
+    assert_eq!(page.status, StatusCode::UNPROCESSABLE_ENTITY);
+    page.assert_says("The plan: expected canary or cutover.");
+    assert_eq!(page.field(&path, "reason"), "2.0");
+
+    world.genesys.changes_flow("flow-green", &locked_by("Anna"));
+    let typed = [("plan", "cutover"), ("reason", "2.0")];
+    let page = browser.send_form(PAGE, "rollout", &typed).await;
+    assert_eq!(page.status, StatusCode::CONFLICT);
+    page.assert_says("it is locked by Anna");
+    assert_eq!(page.field(&path, "plan"), "cutover");
+    let fields = page.fields(&path);
+    let mut fields: Vec<_> = fields
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    fields.push(("skip_preflight", "on"));
+    let page = browser.post(&path, &fields).await.ok();
+    page.assert_says("Done: start a rollout");
+    page.assert_says("in step 1 of 1");
+    assert!(page.form(&path).is_none(), "one at a time");
 }

@@ -19,7 +19,7 @@ enum Needs {
     OperateHere,
 }
 
-const ROWS: [(&str, Needs); 20] = [
+const ROWS: [(&str, Needs); 21] = [
     ("GET /", Needs::Nothing),
     ("GET /dashboard/login", Needs::Nothing),
     ("GET /dashboard/style.css", Needs::Nothing),
@@ -49,6 +49,10 @@ const ROWS: [(&str, Needs); 20] = [
     ),
     (
         "POST /dashboard/environments/{environment}/weight",
+        Needs::OperateHere,
+    ),
+    (
+        "POST /dashboard/environments/{environment}/rollout",
         Needs::OperateHere,
     ),
     (

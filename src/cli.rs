@@ -10,6 +10,7 @@ mod call;
 mod change;
 mod client;
 mod completions;
+mod configuration;
 mod confirm;
 mod connection;
 mod cutover;
@@ -180,6 +181,8 @@ enum Verb {
     Man(man::Man),
     /// Print a script that completes these commands in a shell.
     Completions(completions::Completions),
+    /// Print every setting with its environment variable, values and default, as a page in Markdown.
+    Configuration,
 }
 
 /// Carries out what the command line of this process asks for.
@@ -240,6 +243,7 @@ impl Verb {
             Self::Doctor(doctor) => doctor.run(output).await,
             Self::Man(man) => man.run(),
             Self::Completions(completions) => completions.run(),
+            Self::Configuration => configuration::run(),
         }
     }
 }

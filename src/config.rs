@@ -128,7 +128,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_DECISIONS",
         default_value = "127.0.0.1:8080",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        help_heading = "Listeners"
     )]
     pub decisions: SocketAddr,
     /// Address of the admin listener: admin API, documentation, metrics. Never expose it to the internet.
@@ -136,7 +137,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_ADMIN",
         default_value = "127.0.0.1:8081",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        help_heading = "Listeners"
     )]
     pub admin: SocketAddr,
     /// Answer decisions and nothing else: no admin listener, and of the tables only the evidence is written. For processes that
@@ -144,7 +146,8 @@ pub struct ServeArgs {
     #[arg(
         long,
         env = "TRAFFIC_COP_DECISIONS_ONLY",
-        conflicts_with_all = ["admin", "admin_token", "admin_token_file"]
+        conflicts_with_all = ["admin", "admin_token", "admin_token_file"],
+        help_heading = "Listeners"
     )]
     pub decisions_only: bool,
     /// Address of a listener for health and metrics, in a process without an admin listener.
@@ -152,11 +155,17 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_METRICS",
         requires = "decisions_only",
-        value_name = "ADDRESS"
+        value_name = "ADDRESS",
+        help_heading = "Listeners"
     )]
     pub metrics: Option<SocketAddr>,
     /// File with the first admin token. The embedded store makes one in its data directory.
-    #[arg(long, env = "TRAFFIC_COP_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_ADMIN_TOKEN_FILE",
+        value_name = "FILE",
+        help_heading = "Credentials"
+    )]
     pub admin_token_file: Option<PathBuf>,
     /// The first admin token itself; better given by the environment than on a command line that others can read.
     #[arg(
@@ -164,7 +173,8 @@ pub struct ServeArgs {
         env = "TRAFFIC_COP_ADMIN_TOKEN",
         hide_env_values = true,
         conflicts_with = "admin_token_file",
-        value_name = "TOKEN"
+        value_name = "TOKEN",
+        help_heading = "Credentials"
     )]
     pub admin_token: Option<Secret>,
     /// File with the Ed25519 keys of OAuth access tokens in PEM, or directory of such files (`*.pem`, by name); several with
@@ -174,7 +184,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_OAUTH_SIGNING_KEY",
         value_delimiter = ',',
-        value_name = "PATH"
+        value_name = "PATH",
+        help_heading = "Credentials"
     )]
     pub oauth_signing_key: Vec<PathBuf>,
     /// The keys themselves, as a secret in the environment rather than on a command line that others can read.
@@ -183,7 +194,8 @@ pub struct ServeArgs {
         env = "TRAFFIC_COP_OAUTH_SIGNING_KEY_PEM",
         hide_env_values = true,
         conflicts_with = "oauth_signing_key",
-        value_name = "PEM"
+        value_name = "PEM",
+        help_heading = "Credentials"
     )]
     pub oauth_signing_key_pem: Option<Secret>,
     /// Minutes without new calls after which a slot counts as drained and may be claimed.
@@ -191,7 +203,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_DRAIN_MINUTES",
         default_value_t = 30,
-        value_name = "MINUTES"
+        value_name = "MINUTES",
+        help_heading = "Changes"
     )]
     pub drain_minutes: u32,
     /// Whether this process carries out rollouts, tells webhooks of changes and keeps the data table in Genesys Cloud; any number may,
@@ -200,7 +213,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_CONTROLLER",
         default_value = "on",
-        value_name = "SWITCH"
+        value_name = "SWITCH",
+        help_heading = "Changes"
     )]
     pub controller: Switch,
     /// Milliseconds that a decision asked for with `Cache-Control: no-cache` may wait for the proof that it is the latest;
@@ -209,7 +223,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_VALIDATION_BUDGET_MS",
         default_value_t = 25,
-        value_name = "MS"
+        value_name = "MS",
+        help_heading = "Decisions"
     )]
     pub validation_budget_ms: u16,
     /// Milliseconds between a signal to stop and the moment from which no connection is accepted any more. Meanwhile the process
@@ -218,7 +233,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_SHUTDOWN_DELAY_MS",
         default_value_t = 1_000,
-        value_name = "MS"
+        value_name = "MS",
+        help_heading = "Listeners"
     )]
     pub shutdown_delay_ms: u32,
     #[command(flatten)]
@@ -277,14 +293,20 @@ pub struct ServeArgs {
     pub webhooks: WebhookArgs,
     /// Snapshot to answer calls from if the process starts with neither a last-good file nor a store; `traffic-cop snapshot
     /// export` makes it.
-    #[arg(long, env = "TRAFFIC_COP_DEFAULT_SNAPSHOT", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_DEFAULT_SNAPSHOT",
+        value_name = "FILE",
+        help_heading = "Store"
+    )]
     pub default_snapshot: Option<PathBuf>,
     /// Form of the log on standard error.
     #[arg(
         long,
         env = "TRAFFIC_COP_LOG_FORMAT",
         default_value = "text",
-        value_name = "FORM"
+        value_name = "FORM",
+        help_heading = "Log"
     )]
     pub log_format: LogFormat,
     /// What is logged, as in `info` or `traffic_cop=debug`.
@@ -292,7 +314,8 @@ pub struct ServeArgs {
         long,
         env = "TRAFFIC_COP_LOG",
         default_value = "info,dynoxide=error",
-        value_name = "FILTER"
+        value_name = "FILTER",
+        help_heading = "Log"
     )]
     pub log: String,
 }

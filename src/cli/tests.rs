@@ -106,6 +106,7 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "journal recover --from a/last-good.json b.snapshot --reason r --yes",
         "snapshot export default.snapshot --stale",
         "completions bash",
+        "configuration",
     ] {
         if let Err(error) = parse(line) {
             panic!("{line}: {error}");

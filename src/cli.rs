@@ -199,6 +199,14 @@ pub fn run() -> ExitCode {
     exit.into()
 }
 
+/// Whether these words, of which the first is the name of the program, are a command that this binary understands.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn understand(words: &[String]) -> Result<(), clap::Error> {
+    Cli::try_parse_from(words).map(|_| ())
+}
+
 fn carry_out(verb: Verb, output: Output) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(verb.run(output))

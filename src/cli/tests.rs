@@ -4,8 +4,6 @@ use clap::{CommandFactory as _, Parser as _};
 
 use super::{Cli, Verb};
 
-mod documented;
-
 fn parse(line: &str) -> Result<Cli, clap::Error> {
     Cli::try_parse_from(std::iter::once("traffic-cop").chain(line.split_whitespace()))
 }

@@ -13,6 +13,7 @@ mod cut_off;
 mod decisions_only;
 mod demo;
 mod doctor;
+mod documented;
 #[path = "../support/event_stream.rs"]
 mod event_stream;
 mod events;

@@ -7,6 +7,7 @@ mod first_load;
 mod followers;
 mod genesys;
 mod issuers;
+mod logging;
 mod open_files;
 mod sample;
 mod signing_keys;
@@ -24,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::access::oidc::issuers::Issuers;
 use crate::access::{Authenticator, Keyring};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{LogFormat, ServeArgs, Switch, may_colour};
+use crate::config::{ServeArgs, Switch};
 use crate::control::Control;
 use crate::controller::Controller;
 use crate::data_dir::{DataDir, DataDirError};
@@ -58,7 +59,6 @@ pub async fn serve(args: ServeArgs) -> anyhow::Result<()> {
     args.check()?;
     // Before anyone is told that the process is there.
     let stop = Stop::listen().context("cannot listen for signals")?;
-    start_logging(&args)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let service = start(&args, clock).await?;
     greet(&args, &service)?;
@@ -100,12 +100,13 @@ impl Service {
     }
 }
 
-/// Starts the service that `args` describe, at the times that `clock` tells.
+/// Starts the service that `args` describe, its log included, at the times that `clock` tells.
 ///
 /// # Errors
 /// As those of [`serve`].
 pub(crate) async fn start(args: &ServeArgs, clock: Arc<dyn Clock>) -> anyhow::Result<Service> {
     let metrics = Metrics::default();
+    let spans = logging::start(args, &metrics)?;
     let embedded = start_embedded(args)?;
     let data_dir = if embedded.is_none() {
         own_data_dir(args, &metrics.alarms)?
@@ -135,6 +136,9 @@ pub(crate) async fn start(args: &ServeArgs, clock: Arc<dyn Clock>) -> anyhow::Re
         first_load::load(&replica, &authenticator, args, &metrics.alarms).await?;
     }
     let mut following = Following::start(&replica, files);
+    if let Some(spans) = spans {
+        following.also(|stop| spans.run(stop));
+    }
     let keyring = Arc::new(Keyring::default());
     if let Some(files) = signing_keys::load(args, embedded.is_some(), &keyring)? {
         let hang_up = HangUp::listen()?;
@@ -263,22 +267,6 @@ impl Following {
         self.stop.cancel();
         self.tasks.join_all().await;
     }
-}
-
-/// Has the log written as `args` say.
-pub(crate) fn start_logging(args: &ServeArgs) -> anyhow::Result<()> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
-        .with_context(|| format!("--log {}", args.log))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        // Told on standard error too, so where that is a file on a full disk, to be told would be a panic of whoever logs.
-        .log_internal_errors(false)
-        .with_writer(std::io::stderr);
-    match args.log_format {
-        LogFormat::Text => log.with_ansi(may_colour(&std::io::stderr())).init(),
-        LogFormat::Json => log.json().flatten_event(true).init(),
-    }
-    Ok(())
 }
 
 #[cfg(feature = "embedded")]

@@ -7,6 +7,7 @@ mod limits;
 mod overload;
 mod preflight;
 mod tls;
+mod traces;
 mod webhooks;
 
 use std::io::IsTerminal;
@@ -23,6 +24,7 @@ pub use limits::LimitArgs;
 pub use overload::OverloadArgs;
 pub use preflight::{Policy, PreflightArgs};
 pub use tls::{AdminTlsArgs, DecisionsTlsArgs};
+pub use traces::TraceArgs;
 pub use webhooks::WebhookArgs;
 
 use crate::store::connection::Endpoint;
@@ -291,6 +293,12 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub webhooks: WebhookArgs,
+    #[command(flatten)]
+    #[expect(
+        missing_docs,
+        reason = "a doc comment here would replace the help of the whole command"
+    )]
+    pub traces: TraceArgs,
     /// Snapshot to answer calls from if the process starts with neither a last-good file nor a store; `traffic-cop snapshot
     /// export` makes it.
     #[arg(

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::control::{Control, Outcome, Request, WriteError};
@@ -28,7 +29,7 @@ use crate::evidence::analytics::Analytics;
 use crate::replica::{CatchUpError, Replica, Served};
 use crate::store::StoreError;
 use crate::store::lease::{Held, Lease};
-use crate::telemetry::{Metrics, OutcomeLabels};
+use crate::telemetry::{Metrics, OutcomeLabels, spans};
 use case::{Case, Chosen};
 
 /// Time between two ticks.
@@ -279,8 +280,15 @@ impl Controller {
         };
         let key = AggregateKey::Environment(name.clone());
         let control = Arc::clone(&self.control);
+        let span = tracing::debug_span!(
+            target: spans::TARGET,
+            "step of a rollout",
+            environment = %name,
+            action = command.action(),
+        );
         match control
             .execute::<Environment>(&key, &command, &request)
+            .instrument(span)
             .await
         {
             Ok(answer) => {

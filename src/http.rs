@@ -16,6 +16,7 @@ pub mod openapi;
 pub mod overload;
 pub mod preflight;
 pub mod problem;
+mod trace;
 
 use std::any::Any;
 use std::convert::Infallible;
@@ -49,6 +50,7 @@ pub use limits::RequestLimits;
 use overload::Load;
 use preflight::Preflight;
 use problem::{Kind, Problem};
+use trace::Spans;
 
 /// On every answer, errors included: nobody between us and a caller may keep it.
 pub const NO_STORE: HeaderValue = HeaderValue::from_static("no-store, no-cache");
@@ -147,6 +149,7 @@ type Answering = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Sen
 pub struct RoutedService {
     listener: Arc<Listener>,
     router: Router,
+    spans: Spans,
 }
 
 impl RoutedService {
@@ -154,28 +157,45 @@ impl RoutedService {
     #[must_use]
     pub fn admin(listener: Arc<Listener>) -> Self {
         let router = admin_router(Arc::clone(&listener));
-        Self { listener, router }
+        let spans = Spans::OfChanges;
+        Self {
+            listener,
+            router,
+            spans,
+        }
     }
 
     /// The service behind the listener for metrics of a process without an admin listener.
     #[must_use]
     pub fn metrics(listener: Arc<Listener>) -> Self {
         let router = metrics_router(Arc::clone(&listener));
-        Self { listener, router }
+        let spans = Spans::None;
+        Self {
+            listener,
+            router,
+            spans,
+        }
     }
 
     /// The service behind the decisions listener, without the shortcut of [`DecisionsService`].
     #[must_use]
     pub fn decisions(listener: Arc<Listener>) -> Self {
         let router = decisions_router(Arc::clone(&listener));
-        Self { listener, router }
+        let spans = Spans::None;
+        Self {
+            listener,
+            router,
+            spans,
+        }
     }
 
     fn answer(&self, request: http::Request<Body>) -> Answering {
         if let Err(problem) = head::check_path(request.uri()) {
             return self.refuse(problem);
         }
-        Box::pin(self.router.clone().oneshot(request))
+        trace::answer(request, self.spans, |request| -> Answering {
+            Box::pin(self.router.clone().oneshot(request))
+        })
     }
 
     fn refuse(&self, problem: Problem) -> Answering {
@@ -233,9 +253,9 @@ impl Service<http::Request<Body>> for DecisionsService {
 
 /// What the admin listener answers.
 ///
-/// From the outside in: no answer may be kept, whoever made it; what people look at is dressed for browsers; problems are counted where they leave; what there is no time
-/// for is put off before anything is done for it; what takes too long is given up; a panic becomes a problem that is counted
-/// too; what the API refuses is recorded with who asked.
+/// From the outside in: the span of a change gets its name; no answer may be kept, whoever made it; what people look at is dressed for
+/// browsers; problems are counted where they leave; what there is no time for is put off before anything is done for it; what takes too
+/// long is given up; a panic becomes a problem that is counted too; what the API refuses is recorded with who asked.
 pub fn admin_router(listener: Arc<Listener>) -> Router {
     let (api, description) = openapi::split(admin::router(), Arc::clone(&listener));
     let recorded = from_fn_with_state(Arc::clone(&listener), admin::record_refusals);
@@ -256,6 +276,7 @@ pub fn admin_router(listener: Arc<Listener>) -> Router {
         .layer(from_fn_with_state(listener, count_problems))
         .layer(from_fn(dashboard::dress))
         .layer(from_fn(forbid_storing))
+        .layer(from_fn(trace::name_span))
 }
 
 /// What a process without an admin listener tells of itself: the layers of [`admin_router`] around two of its resources.

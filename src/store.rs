@@ -28,5 +28,5 @@ mod vacancy;
 pub mod verify;
 pub mod walk;
 
-pub use connection::Store;
+pub use connection::{SPANS, Store};
 pub use error::StoreError;

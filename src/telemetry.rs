@@ -1,10 +1,12 @@
-//! Every metric: its name, unit and labels.
+//! Every metric: its name, unit and labels. And which trace something belongs to ([`trace_context`]), and who is told ([`spans`]).
 
 mod alarm;
 mod edge;
 mod followers;
 mod histogram;
+pub mod spans;
 mod store_requests;
+pub mod trace_context;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -80,6 +82,8 @@ pub struct Metrics {
     pub preflights: Family<OutcomeLabels, Counter>,
     /// Followers of the journal: webhooks, and the data table in Genesys Cloud.
     pub followers: FollowerMetrics,
+    /// `traffic_cop_spans_total`: spans for a collector, by whether it took them.
+    pub spans: Family<OutcomeLabels, Counter>,
     /// `traffic_cop_event_streams`: clients that follow changes.
     pub event_streams: Gauge,
     /// `traffic_cop_events_total`: events sent to them.
@@ -325,6 +329,11 @@ impl Metrics {
             "preflights",
             "Looks at flows before callers are sent there, and what they came to",
             self.preflights.clone(),
+        );
+        registry.register(
+            "spans",
+            "Spans for a collector, and whether it took them",
+            self.spans.clone(),
         );
         registry.register(
             "event_streams",

@@ -81,7 +81,6 @@ impl Demo {
         // Before anyone is told that the process is there.
         let stop = Stop::listen().context("cannot listen for signals")?;
         let args = settings(&scratch, decisions, admin)?;
-        app::start_logging(&args)?;
         let service = app::start(&args, Arc::clone(&clock)).await?;
         let show = Show {
             seed: self.seed.unwrap_or_else(rand::random),

@@ -17,6 +17,8 @@ use std::sync::Arc;
 
 use rand::RngExt;
 use tokio::task::JoinSet;
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span};
 
 pub use course::cursor_name;
 pub use sender::{ANSWER_TIME, Sender};
@@ -32,7 +34,7 @@ use crate::domain::webhook::Webhook;
 use crate::replica::Replica;
 use crate::store::StoreError;
 use crate::store::lease::Held;
-use crate::telemetry::{Alarm, Metrics};
+use crate::telemetry::{Alarm, Metrics, spans};
 
 /// What their cursors and their lease are called.
 pub const KIND: &str = "webhooks";
@@ -121,9 +123,7 @@ impl Webhooks {
         }
         for (key, outcome) in std::mem::take(&mut self.back) {
             let (name, _) = &key;
-            let counted = outcome
-                .as_ref()
-                .map_or_else(Failure::outcome, |()| "delivered");
+            let counted = outcome_of(&outcome);
             self.metrics.followers.delivery(name.as_str(), counted);
             if let Err(failure) = &outcome {
                 tracing::debug!(webhook = %name, %failure, "an event was not taken");
@@ -161,10 +161,20 @@ impl Webhooks {
         course.sends();
         let (sender, key) = (Arc::clone(&self.sender), key.clone());
         let url = course.webhook().url.clone();
-        self.under_way.spawn(async move {
+        let span = tracing::debug_span!(
+            target: spans::TARGET,
+            "delivery to a webhook",
+            "otel.kind" = "producer",
+            webhook = %key.0,
+            event = %message.id,
+            outcome = Empty,
+        );
+        let sending = async move {
             let outcome = sender.send(&url, &message, &secrets, now).await;
+            Span::current().record("outcome", outcome_of(&outcome));
             (key, outcome)
-        });
+        };
+        self.under_way.spawn(sending.instrument(span));
         Ok(())
     }
 
@@ -184,6 +194,13 @@ impl Webhooks {
         let why = (!alarms.is_empty()).then(|| alarms.join("; "));
         self.metrics.alarms.set(Alarm::Webhooks, why);
     }
+}
+
+/// How it is counted.
+fn outcome_of(outcome: &Result<(), Failure>) -> &'static str {
+    outcome
+        .as_ref()
+        .map_or_else(Failure::outcome, |()| "delivered")
 }
 
 impl Task for Webhooks {

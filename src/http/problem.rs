@@ -13,13 +13,14 @@ use utoipa::ToSchema;
 
 pub use kind::Kind;
 
-use super::NO_STORE;
+use super::{NO_STORE, trace};
 use crate::access::Unauthenticated;
 use crate::control::WriteError;
 use crate::domain::refusal::Incompatibility;
 use crate::domain::{Refusal, repair, rollout};
 use crate::replica::CatchUpError;
 use crate::store::StoreError;
+use crate::telemetry::trace_context::TraceId;
 
 /// A problem document.
 #[derive(Debug, Clone)]
@@ -58,6 +59,12 @@ impl Problem {
     pub fn with(mut self, member: &str, value: impl Into<Value>) -> Self {
         self.extensions.insert(member.to_owned(), value.into());
         self
+    }
+
+    /// With the trace that the request belongs to.
+    #[must_use]
+    pub fn of_trace(self, trace: TraceId) -> Self {
+        self.with("trace_id", trace.to_string())
     }
 
     /// Its kind.
@@ -125,24 +132,28 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let mut response = (self.kind.status(), self.document()).into_response();
+        let problem = match trace::current() {
+            Some(trace) => self.of_trace(trace),
+            None => self,
+        };
+        let mut response = (problem.kind.status(), problem.document()).into_response();
         let headers = response.headers_mut();
         headers.insert(
             CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
         headers.insert(CACHE_CONTROL, NO_STORE);
-        if let Some(seconds) = self.kind.retry_after() {
+        if let Some(seconds) = problem.kind.retry_after() {
             headers.insert(RETRY_AFTER, seconds);
         }
         // Who is put off had better try another replica, over another connection.
-        if matches!(self.kind, Kind::RequestTimeout | Kind::Overloaded) {
+        if matches!(problem.kind, Kind::RequestTimeout | Kind::Overloaded) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if self.kind == Kind::Unauthenticated {
+        if problem.kind == Kind::Unauthenticated {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
-        response.extensions_mut().insert(self.kind);
+        response.extensions_mut().insert(problem.kind);
         response
     }
 }

@@ -26,6 +26,9 @@ const READ_ATTEMPTS: u32 = 3;
 const INITIAL_BACKOFF: Duration = Duration::from_millis(25);
 const MAX_BACKOFF: Duration = Duration::from_millis(400);
 
+/// How the targets of the SDK's spans begin that stand for one request each, attempts included.
+pub const SPANS: &str = "aws_sdk_dynamodb::operation";
+
 /// Where the tables are and what they are called.
 #[derive(Debug, Clone)]
 pub struct Endpoint {

@@ -48,6 +48,7 @@ mod split;
 mod stability;
 mod starved;
 mod tls;
+mod traces;
 mod under_load;
 mod watch;
 mod webhooks;

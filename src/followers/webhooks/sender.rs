@@ -13,6 +13,8 @@ use reqwest::{Client, ClientBuilder, StatusCode};
 use super::event::{self, Message};
 use super::signature::{SigningSecret, signatures};
 use crate::domain::ids::WebhookUrl;
+use crate::telemetry::spans;
+use crate::telemetry::trace_context::TRACEPARENT;
 
 /// How long an attempt may take: connection, request, and the head of the answer.
 pub const ANSWER_TIME: Duration = Duration::from_secs(10);
@@ -79,7 +81,7 @@ impl Sender {
         };
         let Message { id, body, .. } = message;
         let timestamp = now.as_second();
-        let sent = client
+        let mut request = client
             .post(url.as_str())
             .header(CONTENT_TYPE, event::CONTENT_TYPE)
             .header("webhook-id", id)
@@ -88,9 +90,11 @@ impl Sender {
                 "webhook-signature",
                 signatures(secrets, id, timestamp, body),
             )
-            .body(body.clone())
-            .send();
-        let answer = match tokio::time::timeout(self.answer_time, sent).await {
+            .body(body.clone());
+        if let Some(parent) = spans::current() {
+            request = request.header(TRACEPARENT, parent.to_string());
+        }
+        let answer = match tokio::time::timeout(self.answer_time, request.send()).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(error)) => return Err(Failure::Unanswered(innermost(&error))),
             Err(_) => {

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::Request;
 use http::header::{CACHE_CONTROL, PRAGMA};
+use http::request::Parts;
 use http::{HeaderMap, Uri};
 
 use super::input::{self, Input};
 use crate::domain::access::Scope;
 use crate::domain::ids::{EnvironmentName, InterfaceNumber};
 use crate::http::problem::{Kind, Problem};
-use crate::http::{Listener, body};
+use crate::http::{Listener, body, trace};
 use crate::replica::{Served, Source};
 
 /// A request that may be answered, and what from.
@@ -42,6 +44,17 @@ pub(super) async fn answer(
     render: impl FnOnce(&Asked<'_>) -> Vec<u8>,
 ) -> Result<Vec<u8>, Problem> {
     let (head, body) = request.into_parts();
+    let answered = answer_parts(listener, &head, body, resource, render).await;
+    answered.map_err(|problem| trace::told(&head.headers, problem))
+}
+
+async fn answer_parts(
+    listener: &Listener,
+    head: &Parts,
+    body: Body,
+    resource: &str,
+    render: impl FnOnce(&Asked<'_>) -> Vec<u8>,
+) -> Result<Vec<u8>, Problem> {
     // No environment has a name that breaks the grammar, so it need not be checked again.
     let name = name_in(&head.uri, resource).unwrap_or_default();
     require(listener, &head.headers, Scope::Decide, name)?;

@@ -37,7 +37,7 @@ use crate::http::listener::tls::Certificates;
 use crate::http::preflight::Preflight;
 use crate::reload;
 use crate::replica::last_good::{self, Files};
-use crate::replica::{Replica, tasks, validation};
+use crate::replica::{Replica, tasks};
 use crate::signals::{HangUp, Stop};
 use crate::store::Store;
 use crate::telemetry::{Alarm, Alarms, Metrics};
@@ -250,7 +250,6 @@ impl Following {
         tasks.spawn(tasks::tell_head(Arc::clone(replica), stop.clone()));
         tasks.spawn(tasks::beat(Arc::clone(replica), stop.clone()));
         tasks.spawn(tasks::look(Arc::clone(replica), stop.clone()));
-        tasks.spawn(validation::rounds(Arc::clone(replica), stop.clone()));
         Self { tasks, stop }
     }
 

@@ -18,6 +18,7 @@ use crate::http::listener::tls::{Certificates, TlsFiles};
 use crate::http::listener::{Door, serve};
 use crate::http::overload::Pulse;
 use crate::http::{DecisionsService, Listener, RoutedService};
+use crate::replica::validation;
 use crate::signals::Stop;
 
 /// Where callers come in.
@@ -104,6 +105,13 @@ impl Doors {
             pulse(threads.handle(), "decisions", &listener)?,
             pulse(&Handle::current(), "administration", &listener)?,
         ];
+        // Where the calls are that wait for them, so that neither has to wake another thread.
+        let proofs = CancellationToken::new();
+        let replica = Arc::clone(&listener.replica);
+        threads
+            .handle()
+            .spawn(validation::rounds(replica, proofs.clone()));
+        let _until_the_last_answer = proofs.drop_guard();
         let no_more = CancellationToken::new();
         let service = DecisionsService::new(Arc::clone(&listener));
         let mut serving = JoinSet::new();

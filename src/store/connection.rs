@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::config::{BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents};
+use aws_sdk_dynamodb::config::{
+    BehaviorVersion, ConfigBag, Intercept, Region, RuntimeComponents, SharedHttpClient,
+};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_http_client::{Builder, tls};
 
@@ -60,8 +62,11 @@ impl Endpoint {
 pub struct Store {
     pub(super) client: Client,
     /// The same connection for requests that are sent once per call: writes, since whoever writes knows better than the SDK what
-    /// a repeat means, and reads that a call waits for.
+    /// a repeat means.
     pub(super) once: Client,
+    /// The same with connections of its own, for the reads that calls wait for. A connection belongs to the threads that opened
+    /// it, and those are the calls': to read over another would be to wake others twice.
+    pub(super) prompt: Client,
     pub(super) control_table: String,
     pub(super) evidence_table: String,
     may_write_control: bool,
@@ -91,7 +96,17 @@ impl Store {
 
     /// Prepares a connection; nothing is sent before the first request. `requests` counts every attempt on the wire.
     pub async fn connect(endpoint: &Endpoint, requests: StoreRequests) -> Self {
+        Self::connect_over(endpoint, requests, || connections(endpoint)).await
+    }
+
+    /// The same over a network of the caller's: each call of `network` is asked for connections of its own.
+    pub async fn connect_over(
+        endpoint: &Endpoint,
+        requests: StoreRequests,
+        network: impl Fn() -> SharedHttpClient,
+    ) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(network())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(CONNECT_TIMEOUT)
@@ -111,26 +126,25 @@ impl Store {
         if let Some(region) = &endpoint.region {
             loader = loader.region(Region::new(region.clone()));
         }
-        loader = if endpoint.is_loopback() {
-            // Plain HTTP without the host's trust store, which a container may lack; and no search for credentials.
-            let loader = loader.http_client(Builder::new().build_http());
-            let loader = loader
+        if endpoint.is_loopback() {
+            // No search for credentials.
+            loader = loader
                 .credentials_provider(Credentials::new("local", "local", None, None, "loopback"));
             if endpoint.region.is_none() {
-                loader.region(Region::from_static("local"))
-            } else {
-                loader
+                loader = loader.region(Region::from_static("local"));
             }
-        } else {
-            let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
-            loader.http_client(Builder::new().tls_provider(ring).build_https())
-        };
+        }
         let config = aws_sdk_dynamodb::config::Builder::from(&loader.load().await)
             .interceptor(CountRequests(requests.clone()))
             .build();
-        let once = config.to_builder().retry_config(RetryConfig::disabled());
+        let once = config
+            .to_builder()
+            .retry_config(RetryConfig::disabled())
+            .build();
+        let prompt = once.to_builder().http_client(network()).build();
         Self {
-            once: Client::from_conf(once.build()),
+            once: Client::from_conf(once),
+            prompt: Client::from_conf(prompt),
             client: Client::from_conf(config),
             control_table: endpoint.control_table.clone(),
             evidence_table: endpoint.evidence_table.clone(),
@@ -139,6 +153,16 @@ impl Store {
             last_question: LastQuestion::default(),
         }
     }
+}
+
+/// Connections to the endpoint, opened when they are needed and shared by all who ask over them.
+fn connections(endpoint: &Endpoint) -> SharedHttpClient {
+    if endpoint.is_loopback() {
+        // Plain HTTP without the host's trust store, which a container may lack.
+        return Builder::new().build_http();
+    }
+    let ring = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring);
+    Builder::new().tls_provider(ring).build_https()
 }
 
 /// Counts what goes over the wire, attempts included, so that tests and operators see what a decision costs the store.

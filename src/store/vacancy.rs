@@ -92,7 +92,7 @@ impl Store {
             self.last_question.keep(None);
         }
         let answer = self
-            .ask_for(&self.once, sequence)
+            .ask_for(&self.prompt, sequence)
             .customize()
             .interceptor(KeepQuestion {
                 sequence,

@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 use crate::clock::Clock;
 use crate::control::{Control, Outcome, Request, WriteError};
+use crate::dice;
 use crate::domain::environment::Environment;
 use crate::domain::ids::{Actor, AggregateKey, EnvironmentName, Reason};
 use crate::domain::rollout::Transition;
@@ -125,10 +125,9 @@ impl Controller {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut failures: u32 = 0;
         loop {
-            let pause = INTERVAL.mul_f64(rand::rng().random_range(1.0 - JITTER..1.0 + JITTER));
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(dice::about(INTERVAL, JITTER)) => {}
             }
             // Not while it writes: a step that was begun is seen to its end.
             match self.tick().await {

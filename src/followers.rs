@@ -13,10 +13,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
+use crate::dice;
 use crate::replica::Replica;
 use crate::store::StoreError;
 use crate::store::lease::{Held, Lease};
@@ -94,10 +94,11 @@ impl<T: Task> Follower<T> {
                 Tick::Following => FOLLOWING_INTERVAL,
                 Tick::Idle | Tick::Leading => INTERVAL,
             };
-            let pause = pause.mul_f64(rand::rng().random_range(1.0 - JITTER..1.0 + JITTER));
             tokio::select! {
+                // Of two that are due the first is taken, here as in a simulation of it.
+                biased;
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(pause) => {}
+                () = tokio::time::sleep(dice::about(pause, JITTER)) => {}
                 // An error would mean that the replica is gone, and it is held here.
                 _ = served.changed(), if last == Tick::Leading && failures == 0 => {}
                 () = self.task.progress() => {}

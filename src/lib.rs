@@ -13,7 +13,7 @@
 //! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.
 //! - [`cli`]: the command line over the admin API.
-//! - [`app`]: puts it all together; [`config`], [`clock`], [`telemetry`], [`signals`], [`reload`] and [`data_dir`] are what it uses.
+//! - [`app`]: puts it all together; [`config`], [`clock`], [`dice`], [`telemetry`], [`signals`], [`reload`] and [`data_dir`] are what it uses.
 
 pub mod access;
 pub mod app;
@@ -23,6 +23,7 @@ pub mod config;
 pub mod control;
 pub mod controller;
 pub mod data_dir;
+pub mod dice;
 pub mod domain;
 pub mod evidence;
 pub mod followers;

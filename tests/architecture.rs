@@ -26,6 +26,7 @@ const RULES: [Rule; 4] = [
             "crate::app",
             "crate::access",
             "crate::clock",
+            "crate::dice",
             "async ",
             "tokio",
             "axum",

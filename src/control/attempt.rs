@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rand::Rng;
 use tokio::time::Instant;
 
 use super::{Answer, Outcome, Request, WRITE_TIME, WriteError};
+use crate::dice;
 use crate::domain::drain::LastCalls;
 use crate::domain::freeze::{Freezes, Frozen, Place};
 use crate::domain::ids::{AggregateKey, Sequence};
@@ -115,15 +115,13 @@ impl<A: Stored> Task<'_, A> {
 
 impl<'a, A: Stored> Attempt<'a, A> {
     pub(super) fn new(key: &'a AggregateKey, task: Task<'a, A>, request: &'a Request) -> Self {
-        let mut draw = [0; 16];
-        rand::rng().fill_bytes(&mut draw);
         let parts = [task.action(), &task.fingerprint(), request.reason.as_str()];
         let digest = Digest128::of(&parts.map(str::as_bytes));
         let operation = match &request.key {
             Some(idempotency_key) => {
                 operation_id(&request.actor, &key.to_string(), idempotency_key)
             }
-            None => Digest128(uuid::Uuid::new_v4().into_bytes()),
+            None => Digest128(dice::bytes()),
         };
         Self {
             key,
@@ -131,7 +129,7 @@ impl<'a, A: Stored> Attempt<'a, A> {
             request,
             operation,
             digest,
-            draw,
+            draw: dice::bytes(),
             deadline: Instant::now() + WRITE_TIME,
         }
     }

@@ -15,7 +15,6 @@ pub mod signature;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rand::RngExt;
 use tokio::task::JoinSet;
 use tracing::field::Empty;
 use tracing::{Instrument as _, Span};
@@ -29,6 +28,7 @@ use self::sender::Failure;
 use super::Task;
 use super::bookmark::Saved;
 use crate::clock::Clock;
+use crate::dice;
 use crate::domain::ids::{Sequence, WebhookName};
 use crate::domain::webhook::Webhook;
 use crate::replica::Replica;
@@ -129,7 +129,7 @@ impl Webhooks {
                 tracing::debug!(webhook = %name, %failure, "an event was not taken");
             }
             if let Some(course) = self.courses.get_mut(&key) {
-                course.take(outcome, &*self.clock, rand::rng().random_range(0.0..1.0));
+                course.take(outcome, &*self.clock, dice::share());
             }
         }
     }

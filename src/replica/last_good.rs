@@ -87,13 +87,26 @@ impl Files {
 
 /// Writes a file after every change until `stop`. Changes that come while one is written share the next.
 pub async fn keep(replica: Arc<Replica>, files: Files, stop: CancellationToken) {
+    let write = |saved: Saved| {
+        let files = files.clone();
+        async move {
+            let written = tokio::task::spawn_blocking(move || files.write(&saved)).await;
+            written.unwrap_or_else(|panic| Err(io::Error::other(panic)))
+        }
+    };
+    keep_by(replica, write, stop).await;
+}
+
+/// The same, by `write`, which makes what it is given the newest generation.
+pub async fn keep_by<W>(replica: Arc<Replica>, write: impl Fn(Saved) -> W, stop: CancellationToken)
+where
+    W: Future<Output = io::Result<()>>,
+{
     let mut served = replica.served.subscribe();
     loop {
         let saved = replica.look(|follower| (follower.position.last, follower.save()));
         if let Some((sequence, saved)) = saved {
-            let files = files.clone();
-            let written = tokio::task::spawn_blocking(move || files.write(&saved)).await;
-            let written = written.unwrap_or_else(|panic| Err(io::Error::other(panic)));
+            let written = write(saved).await;
             let why = written.as_ref().err().map(|error| {
                 format!("cannot be written, so a restart without the store would lack it: {error}")
             });

@@ -123,6 +123,8 @@ impl Replica {
         let (mut served, mut saved) = (self.served.subscribe(), self.saved.subscribe());
         while self.acknowledged() <= told {
             tokio::select! {
+                // Of two that are due the first is taken, here as in a simulation of it.
+                biased;
                 _ = served.changed() => {}
                 _ = saved.changed() => {}
             }

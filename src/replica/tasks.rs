@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Replica;
+use crate::dice;
 use crate::domain::ids::Sequence;
 use crate::store::heartbeats;
 
@@ -51,10 +51,9 @@ pub async fn poll(replica: Arc<Replica>, stop: CancellationToken) {
         if let Err(error) = read {
             tracing::debug!(%error, "a poll of the journal failed");
         }
-        let pause = POLL_INTERVAL.mul_f64(rand::rng().random_range(1.0 - JITTER..1.0 + JITTER));
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(dice::about(POLL_INTERVAL, JITTER)) => {}
         }
     }
 }
@@ -66,6 +65,8 @@ pub async fn beat(replica: Arc<Replica>, stop: CancellationToken) {
     let mut told = Sequence(0);
     loop {
         tokio::select! {
+            // Of two that are due the first is taken, here as in a simulation of it.
+            biased;
             () = stop.cancelled() => break,
             _ = timer.tick() => {}
             () = replica.until_more_is_acknowledged(told) => {}
@@ -92,6 +93,8 @@ pub async fn look(replica: Arc<Replica>, stop: CancellationToken) {
             () = tokio::time::sleep(LOOK_PAUSE) => {}
         }
         tokio::select! {
+            // Of two that are due the first is taken, here as in a simulation of it.
+            biased;
             () = stop.cancelled() => return,
             () = replica.is_looked_for() => {}
             () = tokio::time::sleep(heartbeats::INTERVAL) => {}

@@ -9,13 +9,13 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::get_item::builders::GetItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use rand::RngExt;
 use tokio::time::Instant;
 
 use super::Store;
 use super::error::StoreError;
 use super::item::{Item, PARTITION_KEY, SORT_KEY, key};
 use super::record::{Bridge, Draft, Entry, JOURNAL, Position, Record, sort_key};
+use crate::dice;
 use crate::domain::ids::Sequence;
 
 /// Pause before a put is repeated: at first up to this, then up to twice as long each time, drawn anew (full jitter).
@@ -110,7 +110,7 @@ impl Store {
                 Err(error) => error,
             };
             may_have_landed = true;
-            let pause = longest_pause.mul_f64(rand::rng().random_range(0.0..1.0));
+            let pause = longest_pause.mul_f64(dice::share());
             if Instant::now() + pause >= deadline {
                 return Err(CommitError::OutcomeUnknown(open));
             }

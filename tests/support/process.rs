@@ -23,6 +23,7 @@ use traffic_cop::store::connection::Endpoint;
 use traffic_cop::store::record::Position;
 use traffic_cop::store::{Store, StoreError};
 use traffic_cop::telemetry::Metrics;
+use uuid::Uuid;
 
 use super::commands;
 use super::world::{DRAIN_TIME, until_answered};
@@ -87,6 +88,16 @@ impl Process {
     ) -> Self {
         let metrics = Metrics::default();
         let store = Store::connect(endpoint, metrics.store_requests.clone()).await;
+        Self::over(store, metrics, clock, budget)
+    }
+
+    /// One whose requests to `store` are counted in `metrics`.
+    pub(crate) fn over(
+        store: Store,
+        metrics: Metrics,
+        clock: Arc<dyn Clock>,
+        budget: Duration,
+    ) -> Self {
         let replica = Replica::new(store, clock.clone(), metrics.clone());
         let replica = Arc::new(replica.with_validation_budget(budget));
         let control = Control::new(replica.clone(), clock.clone(), metrics.clone(), DRAIN_TIME);
@@ -168,11 +179,20 @@ impl Process {
         self.ask(name, command, asked()).await
     }
 
-    /// Carries out `command`, which must be committed.
+    /// Carries out `command`, which must be committed; asks again if the store does not answer in time, as on a busy machine.
     pub(crate) async fn commits(&self, name: &str, command: impl Into<Command>) -> Revision {
-        let answer = self.tries(name, command).await.expect("a commit");
+        let command = command.into();
+        let request = asked_as(&Uuid::new_v4().to_string());
+        let answer = loop {
+            match self.ask(name, command.clone(), request.clone()).await {
+                Ok(answer) => break answer,
+                Err(WriteError::Unavailable(StoreError::Unavailable(_)))
+                | Err(WriteError::OutcomeUnknown { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
         assert!(
-            matches!(answer.outcome, Outcome::Committed(_)),
+            matches!(answer.outcome, Outcome::Committed(_) | Outcome::Repeated(_)),
             "{answer:?}"
         );
         answer.revision

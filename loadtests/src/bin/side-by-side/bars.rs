@@ -32,6 +32,9 @@ pub(crate) const PROVED: Limit = Limit::AtLeast(0.99);
 /// Milliseconds that a validated decision takes beyond one read of the store, when nothing is shared.
 pub(crate) const BEYOND_A_READ_MS: Limit = Limit::AtMost(0.3);
 
+/// The slowest of a hundred answers while twenty people look at the dashboard, by the same while nobody does.
+pub(crate) const DASHBOARDS_P99: Limit = Limit::AtMost(1.5);
+
 /// Useful answers a second while ten times as many calls come as the server can take, by what it can take.
 pub(crate) const GOODPUT: Limit = Limit::AtLeast(0.9);
 

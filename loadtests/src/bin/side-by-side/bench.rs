@@ -7,6 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 use serde::Serialize;
 
 use crate::cores::Cores;
+use crate::dashboards::Dashboard;
 use crate::generator::{Generator, Load, Pace, Spell};
 use crate::server::Server;
 use crate::statistics::Latency;
@@ -43,6 +44,7 @@ pub(crate) struct Bench {
     name: &'static str,
     server: Server,
     generator: Generator,
+    dashboards: Vec<Dashboard>,
     slice: Duration,
     sums: Sums,
 }
@@ -59,11 +61,16 @@ struct Sums {
 impl Bench {
     /// Starts a server, keeps it under load for `warm_up` and pauses it.
     pub(crate) async fn set_up(
-        Side { subject, load }: &Side,
+        Side {
+            subject,
+            load,
+            dashboards,
+        }: &Side,
         cores: Cores,
         warm_up: Duration,
     ) -> anyhow::Result<Self> {
         let server = subject.start(cores, &[]).await.context(subject.name)?;
+        let dashboards = Dashboard::open(&server, *dashboards).context(subject.name)?;
         let mut generator = Generator::connect(&server.target(*load))
             .await
             .context(subject.name)?;
@@ -73,6 +80,7 @@ impl Bench {
             name: subject.name,
             server,
             generator,
+            dashboards,
             slice: slice_of(*load),
             sums: Sums::default(),
         })
@@ -105,7 +113,7 @@ impl Bench {
     /// Stops the server and tells what it did.
     pub(crate) async fn finish(self) -> anyhow::Result<Run> {
         // The connections go first: a server may wait for them before it ends.
-        drop(self.generator);
+        drop((self.generator, self.dashboards));
         self.server.stop().await.context(self.name)?;
         let Sums {
             wall,

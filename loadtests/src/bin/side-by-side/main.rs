@@ -1,13 +1,14 @@
 //! Compares what a decision costs in traffic-cop and in a bare axum server that does nothing, on this machine, now.
 //!
 //! Reading order: `request`, `connection` and `generator` make the load; `server`, `store` and `traffic_cop` run what is
-//! measured; `throughput` (by way of `bench`), `validated`, `overload`, `peers` and `instructions` measure; `bars` judges.
+//! measured; `throughput` (by way of `bench`), `validated`, `dashboards`, `overload`, `peers` and `instructions` measure; `bars` judges.
 
 mod answer;
 mod bars;
 mod bench;
 mod connection;
 mod cores;
+mod dashboards;
 mod generator;
 mod instructions;
 mod overload;
@@ -88,7 +89,7 @@ struct Options {
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// The next three.
+    /// The next four.
     All,
     /// User instructions per request; needs valgrind.
     Instructions,
@@ -96,6 +97,8 @@ enum What {
     Throughput,
     /// What a proof of each answer adds.
     Validated,
+    /// What twenty open dashboards do to those who call.
+    Dashboards,
     /// What ten times the calls do that the server can take; wants a slow server.
     Overload,
     /// What others cost who split calls or evaluate a flag; judges nothing.
@@ -114,6 +117,7 @@ struct Report {
     instructions: Option<instructions::Report>,
     throughput: Option<throughput::Report>,
     validated: Option<validated::Report>,
+    dashboards: Option<dashboards::Report>,
     overload: Option<overload::Report>,
     peers: Option<Vec<peers::Row>>,
 }
@@ -123,10 +127,12 @@ impl Report {
         let instructions = self.instructions.iter().flat_map(|report| &report.bars);
         let throughput = self.throughput.iter().flat_map(|report| &report.bars);
         let validated = self.validated.iter().flat_map(|report| &report.bars);
+        let dashboards = self.dashboards.iter().flat_map(|report| &report.bars);
         let overload = self.overload.iter().flat_map(|report| &report.bars);
         instructions
             .chain(throughput)
             .chain(validated)
+            .chain(dashboards)
             .chain(overload)
     }
 }
@@ -184,6 +190,7 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
         instructions: None,
         throughput: None,
         validated: None,
+        dashboards: None,
         overload: None,
         peers: None,
     };
@@ -216,6 +223,9 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
     }
     if options.what.includes(What::Validated) && !options.against_itself {
         report.validated = Some(validated::compare(&candidate, cores, plan).await?);
+    }
+    if options.what.includes(What::Dashboards) && !options.against_itself {
+        report.dashboards = Some(dashboards::compare(&candidate, cores, plan).await?);
     }
     if options.what.includes(What::Overload) && !options.against_itself {
         report.overload = Some(overload::measure(&candidate, cores).await?);

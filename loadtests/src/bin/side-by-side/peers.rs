@@ -42,10 +42,7 @@ pub(crate) async fn compare(
     plan: Plan,
     connections: u64,
 ) -> anyhow::Result<Vec<Row>> {
-    let side = |subject: &Subject| Side {
-        subject: subject.clone(),
-        load: Load::closed(connections),
-    };
+    let side = |subject| Side::new(subject, Load::closed(connections));
     let mut rows = Vec::new();
     for subject in subjects {
         let pairs = throughput::pairs(&side(reference), &side(subject), cores, plan).await?;

@@ -37,6 +37,19 @@ pub(crate) struct Side {
     pub(crate) subject: Subject,
     /// What, and how often.
     pub(crate) load: Load,
+    /// How many people look on.
+    pub(crate) dashboards: usize,
+}
+
+impl Side {
+    /// One that nobody looks at.
+    pub(crate) fn new(subject: &Subject, load: Load) -> Self {
+        Self {
+            subject: subject.clone(),
+            load,
+            dashboards: 0,
+        }
+    }
 }
 
 /// All measurements.
@@ -69,10 +82,8 @@ pub(crate) async fn compare(
         "Throughput: {connections} connections in slices of {SLICE:?}, servers on core {}, load on core {}",
         cores.server, cores.generator
     );
-    let [reference, candidate] = [reference, candidate].map(|subject| Side {
-        subject: subject.clone(),
-        load: Load::closed(connections),
-    });
+    let [reference, candidate] =
+        [reference, candidate].map(|subject| Side::new(subject, Load::closed(connections)));
     let pairs = pairs(&reference, &candidate, cores, plan).await?;
     let ratio = |figure: fn(&Run) -> f64| {
         Spread::of(

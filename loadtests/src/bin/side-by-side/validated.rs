@@ -57,16 +57,17 @@ pub(crate) async fn compare(
     cores: Cores,
     plan: Plan,
 ) -> anyhow::Result<Report> {
-    let side = |name, freshness| Side {
-        subject: Subject {
+    let side = |name, freshness| {
+        let subject = Subject {
             name,
             ..traffic_cop.clone()
-        },
-        load: Load {
+        };
+        let load = Load {
             connections: CONNECTIONS,
             pace: Pace::Open(RATE),
             freshness,
-        },
+        };
+        Side::new(&subject, load)
     };
     println!("Validated decisions: {RATE} calls a second over {CONNECTIONS} connections");
     let plain = side("plain", Freshness::Any);

@@ -17,7 +17,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rand::RngExt;
 use tokio::task::JoinSet;
 
 pub use row::cursor_name;
@@ -27,6 +26,7 @@ use self::table::Table;
 use super::Task;
 use super::bookmark::Saved;
 use crate::clock::Clock;
+use crate::dice;
 use crate::domain::ids::{DataTableId, EnvironmentName};
 use crate::genesys::budget::Budget;
 use crate::genesys::client::{AskError, Client};
@@ -154,7 +154,7 @@ impl Mirror {
             }
         }
         for back in std::mem::take(&mut self.back) {
-            let draw = rand::rng().random_range(0.0..1.0);
+            let draw = dice::share();
             match back {
                 Back::Table(found) => {
                     self.count("table", found.as_ref().err());

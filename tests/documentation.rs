@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use traffic_cop::http::problem::Kind;
+
 fn text(path: impl AsRef<Path>) -> String {
     let path = path.as_ref();
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -52,6 +54,21 @@ fn every_promise_names_tests_that_are_there() {
             assert!(source.contains(&format!("fn {test}(")), "{file}.rs: {test}");
         }
     }
+}
+
+#[test]
+fn the_guide_to_the_api_has_every_problem() {
+    let page = text("docs/api.md");
+    let (_, table) = page.split_once("## Problems").expect("a table of problems");
+    let told: BTreeSet<_> = table
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let known = Kind::ALL.map(|kind| {
+        let (name, status, title) = (kind.name(), kind.status().as_u16(), kind.title());
+        format!("| `{name}` | {status} | {title} |")
+    });
+    assert_eq!(told, known.iter().map(String::as_str).collect());
 }
 
 /// What a scrape calls a metric, without what it adds to the name that the metric is registered by.

@@ -11,6 +11,7 @@ here() {
         # Ports that somebody may have taken.
         0.0.0.0:*) argument=127.0.0.1:0 ;;
         http://127.0.0.1:8080/*) argument=$TRAFFIC_COP_DECISIONS_SERVER/${argument#http://127.0.0.1:8080/} ;;
+        http://127.0.0.1:8081/*) argument=$TRAFFIC_COP_SERVER/${argument#http://127.0.0.1:8081/} ;;
         # A host with a service of ours, whose token is no secret of this machine.
         https://admin.example:8081) arguments+=("$SERVING" --token) argument=$TRAFFIC_COP_ADMIN_TOKEN ;;
         # Only the machine itself may write there.

@@ -29,7 +29,7 @@ enum Instead {
 use Instead::{Elsewhere, Ends};
 
 /// Each of these: its page, how it begins, what becomes of it, and why.
-const EXCEPTIONS: [(&str, &str, Instead, &str); 15] = [
+const EXCEPTIONS: [(&str, &str, Instead, &str); 17] = [
     (
         "README.md",
         "cargo run -- serve",
@@ -41,6 +41,18 @@ const EXCEPTIONS: [(&str, &str, Instead, &str); 15] = [
         "cargo test --workspace",
         Elsewhere,
         ".ci/run carries it out, and with it this test",
+    ),
+    (
+        "README.md",
+        "traffic-cop demo",
+        Elsewhere,
+        "it goes on until it is ended; demo.rs looks on",
+    ),
+    (
+        "README.md",
+        "traffic-cop watch",
+        Elsewhere,
+        "the same; watch.rs",
     ),
     (
         "docs/genesys.md",

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::bars::{self, Bar, Judged};
 use crate::cores::Cores;
-use crate::generator::{Load, Pace};
+use crate::generator::Load;
 use crate::request::{ENVIRONMENT, Freshness};
 use crate::server::{Server, Subject};
 use crate::statistics::Spread;
@@ -40,20 +40,10 @@ pub(crate) async fn compare(
     cores: Cores,
     plan: Plan,
 ) -> anyhow::Result<Report> {
-    let side = |name, dashboards| {
-        let subject = Subject {
-            name,
-            ..traffic_cop.clone()
-        };
-        let load = Load {
-            connections: CONNECTIONS,
-            pace: Pace::Open(RATE),
-            freshness: Freshness::Any,
-        };
-        Side {
-            dashboards,
-            ..Side::new(&subject, load)
-        }
+    let load = Load::open(CONNECTIONS, RATE, Freshness::Any);
+    let side = |name, dashboards| Side {
+        dashboards,
+        ..Side::new(&traffic_cop.called(name), load)
     };
     println!("Dashboards: {RATE} calls a second, nobody looking and {DASHBOARDS} people");
     let (alone, watched) = (side("alone", 0), side("watched", DASHBOARDS));

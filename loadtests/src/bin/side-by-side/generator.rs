@@ -51,6 +51,15 @@ pub(crate) enum Pace {
 }
 
 impl Load {
+    /// So many requests a second over connections enough.
+    pub(crate) fn open(connections: u64, rate: f64, freshness: Freshness) -> Self {
+        Self {
+            connections,
+            pace: Pace::Open(rate),
+            freshness,
+        }
+    }
+
     /// As many requests as the server takes.
     pub(crate) fn closed(connections: u64) -> Self {
         Self {

@@ -265,10 +265,7 @@ fn subjects(options: &Options) -> anyhow::Result<(Subject, Subject, Judged)> {
         binary,
     };
     if options.against_itself {
-        let candidate = Subject {
-            name: "bare axum again",
-            ..reference.clone()
-        };
+        let candidate = reference.called("bare axum again");
         return Ok((reference, candidate, Judged::No));
     }
     let binary = beside(&options.traffic_cop, "traffic-cop");

@@ -75,6 +75,14 @@ pub(crate) struct Server {
 }
 
 impl Subject {
+    /// The same by another name.
+    pub(crate) fn called(&self, name: &'static str) -> Self {
+        Self {
+            name,
+            ..self.clone()
+        }
+    }
+
     /// Starts it on the server's core, behind `wrapper` (a program and its arguments) if that is not empty, and waits until it
     /// answers.
     ///

@@ -18,7 +18,7 @@ use crate::answer;
 use crate::bars::{self, Bar, Judged};
 use crate::connection::Connection;
 use crate::cores::{Cores, pin_this_thread};
-use crate::generator::{Load, Pace};
+use crate::generator::Load;
 use crate::request::{Freshness, Question, Request};
 use crate::server::Subject;
 use crate::statistics::{Latency, Spread};
@@ -58,16 +58,8 @@ pub(crate) async fn compare(
     plan: Plan,
 ) -> anyhow::Result<Report> {
     let side = |name, freshness| {
-        let subject = Subject {
-            name,
-            ..traffic_cop.clone()
-        };
-        let load = Load {
-            connections: CONNECTIONS,
-            pace: Pace::Open(RATE),
-            freshness,
-        };
-        Side::new(&subject, load)
+        let load = Load::open(CONNECTIONS, RATE, freshness);
+        Side::new(&traffic_cop.called(name), load)
     };
     println!("Validated decisions: {RATE} calls a second over {CONNECTIONS} connections");
     let plain = side("plain", Freshness::Any);

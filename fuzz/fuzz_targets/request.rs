@@ -28,7 +28,7 @@ static SERVICE: LazyLock<SocketAddr> = LazyLock::new(start);
 fuzz_target!(|data: &[u8]| {
     match data.split_first() {
         Some((how, body)) if how % 2 == 0 => {
-            let status = status(&exchange(&request(body)));
+            let status = status(&exchange(*SERVICE, &request(body), Sender::Waits));
             let expected = if is_sound(body) { 200 } else { 400 };
             assert_eq!(
                 status,
@@ -38,7 +38,7 @@ fuzz_target!(|data: &[u8]| {
             );
         }
         Some((_, raw)) => {
-            let answers = exchange(raw);
+            let answers = exchange(*SERVICE, raw, Sender::Leaves);
             let status = status(&answers);
             assert!(
                 matches!(status, None | Some(100 | 200 | 400..=499 | 501 | 505)),
@@ -76,7 +76,9 @@ fn start() -> SocketAddr {
         panic!("the service has ended: {end:?}");
     });
     let deadline = Instant::now() + PATIENCE;
-    while TcpStream::connect(address).is_err() || status(&exchange(&request(b"{}"))) != Some(200) {
+    while TcpStream::connect(address).is_err()
+        || status(&exchange(address, &request(b"{}"), Sender::Waits)) != Some(200)
+    {
         assert!(Instant::now() < deadline, "the service does not answer");
         std::thread::yield_now();
     }
@@ -98,14 +100,24 @@ fn request(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
+/// What somebody does who has sent everything.
+#[derive(PartialEq, Eq)]
+enum Sender {
+    /// Waits for the answer.
+    Waits,
+    /// Closes its side of the connection. Whoever does that is taken for gone, and may get no answer.
+    Leaves,
+}
+
 /// Sends `bytes` and nothing more, and returns all that comes back.
-fn exchange(bytes: &[u8]) -> Vec<u8> {
-    let mut stream = TcpStream::connect(*SERVICE).expect("a connection");
+fn exchange(address: SocketAddr, bytes: &[u8], sender: Sender) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
     // The service may have said all it has to say before it has heard everything.
-    let sent = stream
-        .write_all(bytes)
-        .and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+    let sent = stream.write_all(bytes).and_then(|()| match sender {
+        Sender::Waits => Ok(()),
+        Sender::Leaves => stream.shutdown(std::net::Shutdown::Write),
+    });
     let mut answer = Vec::new();
     match stream.read_to_end(&mut answer) {
         Ok(_) => {}

@@ -189,7 +189,7 @@ impl Deployment {
                 990..993 => self.spoil().await,
                 _ => self.start_those_that_are_dead().await,
             }
-            while self.people.try_join_next().is_some() {}
+            self.look_for_panics();
         }
     }
 
@@ -205,6 +205,7 @@ impl Deployment {
             }
         }
         sleep(PEACE).await;
+        self.look_for_panics();
         let store = self.bystander.replica.store();
         let entries = store.entries_from(Sequence(0), usize::MAX).await;
         let entries: Vec<Entry> = entries.expect("the journal");
@@ -218,6 +219,22 @@ impl Deployment {
         }
         truth.judge(&entries, &verification, self.is_spoiled.then_some(SPOILED))?;
         Ok(truth.report())
+    }
+
+    /// Notes what ended in a panic: a call whose answer is not what every answer is, among others.
+    fn look_for_panics(&mut self) {
+        let running = self.seats.iter_mut().filter_map(|seat| seat.alive.as_mut());
+        let tasks = running.map(|alive| &mut alive.tasks);
+        for tasks in tasks.chain([&mut self.people]) {
+            while let Some(ended) = tasks.try_join_next() {
+                if let Err(panic) = ended {
+                    self.truth
+                        .lock()
+                        .expect("no holder panics")
+                        .panicked(&panic);
+                }
+            }
+        }
     }
 
     /// Starts a process in `seat`, from what its disk holds.
@@ -263,6 +280,7 @@ impl Deployment {
     }
 
     fn kill(&mut self, seat: usize) {
+        self.look_for_panics();
         if let Some(alive) = self.seats[seat].alive.take() {
             self.truth().note(format!("{} is killed", alive.number));
         }

@@ -9,6 +9,7 @@ import urllib.request
 import uuid
 
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
@@ -81,7 +82,9 @@ class Browser:
         return self.find("main").text
 
     def until(self, what, condition):
-        return WebDriverWait(self.driver, 15, 0.05).until(lambda _: condition(), f"waited for {what}")
+        # A page that is just being replaced by the next can be asked nothing.
+        wait = WebDriverWait(self.driver, 15, 0.05, ignored_exceptions=[WebDriverException])
+        return wait.until(lambda _: condition(), f"waited for {what}")
 
     def until_says(self, words):
         self.until(words, lambda: words in self.text())
@@ -89,7 +92,7 @@ class Browser:
     def sign_in(self, path="/dashboard"):
         self.open(path)
         self.find("#token").send_keys(TOKEN, Keys.ENTER)
-        self.until("the page", lambda: self.driver.current_url == ADMIN + path)
+        self.until("the page", lambda: self.find(".leave button") and self.driver.current_url == ADMIN + path)
 
     def press(self, *keys):
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()

@@ -17,6 +17,9 @@ impl DecisionThreads {
     pub(super) fn start() -> io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .thread_name("decisions")
+            // A thread has places for 256 that are ready; the rest wait in a queue for all threads, where with tokio's own
+            // interval those would overtake them for as long as more calls come than can be answered.
+            .global_queue_interval(1)
             .enable_all()
             .build()?;
         Ok(Self(Some(runtime)))

@@ -4,6 +4,7 @@
 //! poll, the reads that an operator's request asks for. It is allowed to be behind and says how far; it never goes back.
 
 mod breaker;
+mod budget;
 mod contact;
 pub mod default_snapshot;
 pub mod follower;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::breaker::Breaker;
+use super::budget::within;
 use super::pace::Pace;
 use super::rounds::Rounds;
 use super::{CatchUpError, Replica, locked};
@@ -85,7 +86,7 @@ impl Validations {
             }
             return Outcome::StoreAway;
         }
-        match tokio::time::timeout(self.budget, self.rounds.next_if_sound()).await {
+        match within(self.budget, self.rounds.next_if_sound()).await {
             Ok(true) => Outcome::Validated,
             Ok(false) => Outcome::StoreAway,
             Err(_) => Outcome::Budget,
@@ -122,7 +123,7 @@ impl Validations {
         proof: impl Future<Output = Result<(), E>>,
         clock: &dyn Clock,
     ) -> bool {
-        match tokio::time::timeout(self.budget, proof).await {
+        match within(self.budget, proof).await {
             Ok(Ok(())) => {
                 self.breaker.close();
                 return true;

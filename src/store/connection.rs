@@ -18,7 +18,7 @@ use super::vacancy::LastQuestion;
 use crate::telemetry::{StoreOperation, StoreRequests};
 
 /// One attempt of any request. DynamoDB answers in single-digit milliseconds; a second is a lost packet or a lost host.
-pub(super) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A TCP and TLS handshake, within and across zones.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 /// A read with all its attempts. Polls, heartbeats and cold starts come again by themselves, so they need not try for long.

@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::Instant;
 
-use super::connection::{ATTEMPT_TIMEOUT, CONNECT_TIMEOUT, Store};
+use super::connection::{CONNECT_TIMEOUT, Store};
 use super::error::StoreError;
 use crate::domain::ids::Sequence;
 use crate::telemetry::StoreOperation;
@@ -74,7 +74,7 @@ impl LastQuestion {
 
 impl Store {
     /// Whether the journal's place `sequence` is empty, read consistently, in one attempt: for callers who would rather do
-    /// without than wait.
+    /// without than wait, and who say for how long.
     ///
     /// # Errors
     /// The store does not answer or refuses.
@@ -85,8 +85,7 @@ impl Store {
     async fn is_vacant_at(&self, sequence: Sequence, now: Instant) -> Result<bool, StoreError> {
         if let Some((request, connector)) = self.last_question.about(sequence, now) {
             self.requests.of(StoreOperation::GetItem).inc();
-            let answer = tokio::time::timeout(ATTEMPT_TIMEOUT, says_nothing(request, &connector));
-            if answer.await == Ok(true) {
+            if says_nothing(request, &connector).await {
                 return Ok(true);
             }
             self.last_question.keep(None);

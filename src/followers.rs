@@ -70,6 +70,17 @@ pub enum Tick {
     Leading,
 }
 
+impl Tick {
+    /// Its name in the metrics.
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Following => "following",
+            Self::Leading => "led",
+        }
+    }
+}
+
 impl<T: Task> Follower<T> {
     /// A follower beside `replica`.
     #[must_use]
@@ -128,6 +139,13 @@ impl<T: Task> Follower<T> {
     /// # Errors
     /// Something could not be read or written. The next look tries again.
     pub async fn tick(&mut self) -> Result<Tick, StoreError> {
+        let ticked = self.take_turn().await;
+        let outcome = ticked.as_ref().map_or("failed", |tick| tick.as_str());
+        self.metrics.followers.tick(T::NAME, outcome);
+        ticked
+    }
+
+    async fn take_turn(&mut self) -> Result<Tick, StoreError> {
         if !self.task.is_needed() {
             self.end_turn();
             return Ok(Tick::Idle);

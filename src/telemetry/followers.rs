@@ -18,6 +18,8 @@ type Seconds = Gauge<f64, std::sync::atomic::AtomicU64>;
 pub struct FollowerMetrics {
     /// `traffic_cop_follower_leads`: 1 while this process does what only one does, by what that is.
     leads: Family<FollowerLabels, Gauge>,
+    /// `traffic_cop_follower_ticks_total`: looks at what there is to do, by what it is and what they came to.
+    ticks: Family<TickLabels, Counter>,
     /// `traffic_cop_webhook_deliveries_total`: attempts to deliver an event, by webhook and what they came to.
     deliveries: Family<DeliveryLabels, Counter>,
     /// `traffic_cop_webhook_behind` and its like: what this process has to deliver, by webhook, while it leads.
@@ -56,6 +58,12 @@ struct FollowerLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TickLabels {
+    follower: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct WebhookLabels {
     webhook: String,
 }
@@ -83,6 +91,12 @@ impl FollowerMetrics {
         self.leads
             .get_or_create(&FollowerLabels { follower })
             .set(i64::from(leads));
+    }
+
+    /// Counts a look of `follower` at what there is to do.
+    pub fn tick(&self, follower: &'static str, outcome: &'static str) {
+        let labels = TickLabels { follower, outcome };
+        self.ticks.get_or_create(&labels).inc();
     }
 
     /// Counts an attempt to deliver an event.
@@ -139,6 +153,11 @@ impl FollowerMetrics {
             "follower_leads",
             "1 while this process does what only one does",
             self.leads.clone(),
+        );
+        registry.register(
+            "follower_ticks",
+            "Looks at what only one process does, and what they came to",
+            self.ticks.clone(),
         );
         registry.register(
             "webhook_deliveries",

@@ -19,7 +19,7 @@ use traffic_cop::store::cursors::{Cursor, Obstacle};
 
 use crate::support::engine::cases;
 use crate::support::receiver::{Receiver, Reply, SECRET};
-use crate::support::{Process, World, asked, commands};
+use crate::support::{Fault, Process, World, asked, commands};
 use storm::whatever_fails_every_change_is_told_and_in_order;
 
 cases![
@@ -29,6 +29,7 @@ cases![
     who_fails_delays_nobody_else,
     a_crash_before_the_cursor_is_written_has_an_event_sent_again,
     who_lost_the_lease_moves_no_cursor,
+    what_a_look_comes_to_is_counted,
     a_cursor_never_moves_back,
     a_webhook_without_a_secret_waits_and_says_so,
     both_secrets_sign_while_one_takes_the_place_of_the_other,
@@ -317,6 +318,26 @@ async fn who_lost_the_lease_moves_no_cursor(world: &mut World) {
     assert_eq!(former.tick().await.expect("a look"), Tick::Following);
     assert_eq!(cursor(world).await.sequence, Sequence(3));
     assert_eq!(receiver.ids(), ["2", "2", "3"]);
+}
+
+async fn what_a_look_comes_to_is_counted(world: &mut World) {
+    let proxy = world.proxy().await;
+    let process = world.process_behind(&proxy).await;
+    let mut teller = teller(&process);
+    assert_eq!(teller.tick().await.expect("a look"), Tick::Idle);
+    add(&process, "chat", &Receiver::start().await).await;
+    leads(&mut teller).await;
+    proxy.fail_all(Fault::Refuse);
+    world.clock.advance(LEASE);
+    teller.tick().await.expect_err("no way to the store");
+    proxy.heal();
+    leads(&mut teller).await;
+    let metrics = process.metrics.exposition();
+    for (outcome, looks) in [("idle", 1), ("led", 2), ("failed", 1)] {
+        let line =
+            format!("follower_ticks_total{{follower=\"webhooks\",outcome=\"{outcome}\"}} {looks}");
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
 }
 
 async fn a_cursor_never_moves_back(world: &mut World) {

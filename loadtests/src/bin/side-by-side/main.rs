@@ -1,7 +1,8 @@
 //! Compares what a decision costs in traffic-cop and in a bare axum server that does nothing, on this machine, now.
 //!
 //! Reading order: `request`, `connection` and `generator` make the load; `server`, `store` and `traffic_cop` run what is
-//! measured; `throughput` (by way of `bench`), `validated`, `dashboards`, `overload`, `peers` and `instructions` measure; `bars` judges.
+//! measured; `throughput` (by way of `bench`), `validated`, `trickle`, `dashboards`, `overload`, `peers` and `instructions` measure;
+//! `bars` judges.
 
 mod answer;
 mod bars;
@@ -19,6 +20,7 @@ mod statistics;
 mod store;
 mod throughput;
 mod traffic_cop;
+mod trickle;
 mod validated;
 
 use std::fs;
@@ -89,7 +91,7 @@ struct Options {
 /// What to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum What {
-    /// The next four.
+    /// The next five.
     All,
     /// User instructions per request; needs valgrind.
     Instructions,
@@ -97,6 +99,8 @@ enum What {
     Throughput,
     /// What a proof of each answer adds.
     Validated,
+    /// How much longer than a read of the store a proved answer takes at 20 calls a second.
+    Trickle,
     /// What twenty open dashboards do to those who call.
     Dashboards,
     /// What ten times the calls do that the server can take; wants a slow server.
@@ -117,6 +121,7 @@ struct Report {
     instructions: Option<instructions::Report>,
     throughput: Option<throughput::Report>,
     validated: Option<validated::Report>,
+    trickle: Option<trickle::Report>,
     dashboards: Option<dashboards::Report>,
     overload: Option<overload::Report>,
     peers: Option<Vec<peers::Row>>,
@@ -127,11 +132,13 @@ impl Report {
         let instructions = self.instructions.iter().flat_map(|report| &report.bars);
         let throughput = self.throughput.iter().flat_map(|report| &report.bars);
         let validated = self.validated.iter().flat_map(|report| &report.bars);
+        let trickle = self.trickle.iter().flat_map(|report| &report.bars);
         let dashboards = self.dashboards.iter().flat_map(|report| &report.bars);
         let overload = self.overload.iter().flat_map(|report| &report.bars);
         instructions
             .chain(throughput)
             .chain(validated)
+            .chain(trickle)
             .chain(dashboards)
             .chain(overload)
     }
@@ -190,6 +197,7 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
         instructions: None,
         throughput: None,
         validated: None,
+        trickle: None,
         dashboards: None,
         overload: None,
         peers: None,
@@ -223,6 +231,9 @@ async fn measure(options: &Options, cores: Cores) -> anyhow::Result<Report> {
     }
     if options.what.includes(What::Validated) && !options.against_itself {
         report.validated = Some(validated::compare(&candidate, cores, plan).await?);
+    }
+    if options.what.includes(What::Trickle) && !options.against_itself {
+        report.trickle = Some(trickle::measure(&reference, &candidate, cores).await?);
     }
     if options.what.includes(What::Dashboards) && !options.against_itself {
         report.dashboards = Some(dashboards::compare(&candidate, cores, plan).await?);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -81,6 +81,13 @@ impl Calls {
         let took = u64::try_from(due.elapsed().as_micros()).expect("a moment");
         self.slowest_us.fetch_max(took, Ordering::Relaxed);
     }
+
+    /// A call whose answer is no decision has panicked, and said why.
+    fn note(&self, ended: Result<(), JoinError>) {
+        if ended.is_err() {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Starts a replica of one of the releases.
@@ -129,12 +136,16 @@ async fn no_call_fails_while_replicas_are_replaced_one_after_the_other() {
         .as_ref()
         .expect("it runs")
         .client(&cluster.token);
-    first.create_with_candidate(MAIN).await;
     until("all to be ready", async || {
         balancer.look().await;
         (balancer.ready() == 3).then_some(())
     })
     .await;
+    first.create_with_candidate(MAIN).await;
+    let everybody = first
+        .change(MAIN, Change::weight(6_000).waiting(5_000))
+        .await;
+    assert_eq!(everybody["receipt"]["status"], "all", "{everybody:#}");
 
     let (calls, stop) = (Arc::new(Calls::default()), CancellationToken::new());
     let mut tasks = JoinSet::new();
@@ -159,13 +170,17 @@ async fn no_call_fails_while_replicas_are_replaced_one_after_the_other() {
                 }
                 due.tick().await;
                 under_way.spawn(calls.clone().make(balancer.next(), number));
-                while under_way.try_join_next().is_some() {}
+                while let Some(ended) = under_way.try_join_next() {
+                    calls.note(ended);
+                }
             }
-            under_way.join_all().await;
+            while let Some(ended) = under_way.join_next().await {
+                calls.note(ended);
+            }
         }
     });
 
-    let mut revision = 2;
+    let mut revision = 3;
     for restart in 0..restarts {
         let seat = restart % 3;
         let service = services[seat].take().expect("it runs");

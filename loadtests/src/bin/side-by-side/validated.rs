@@ -6,21 +6,14 @@
 //!
 //! What it costs where nothing is shared is measured in [`crate::trickle`].
 
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
-
-use anyhow::{Context as _, ensure};
 use serde::Serialize;
-use tokio::sync::mpsc;
 
-use crate::answer;
 use crate::bars::{self, Bar, Judged};
-use crate::connection::Connection;
-use crate::cores::{Cores, pin_this_thread};
+use crate::cores::Cores;
 use crate::generator::Load;
-use crate::request::{Freshness, Question, Request};
+use crate::request::Freshness;
 use crate::server::Subject;
-use crate::statistics::{Latency, Spread};
+use crate::statistics::Spread;
 use crate::throughput::{self, Pair, Plan, Side};
 
 /// Calls a second: several times what the largest contact centres have.

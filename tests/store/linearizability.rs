@@ -46,6 +46,9 @@ const WRITES: usize = 4;
 const CALLERS: usize = 2;
 /// Pause of a caller between two calls, so that a history is not one of calls alone.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The same after an answer from memory, of which nothing is claimed. Where many are made at once, they would take the time that
+/// proofs need.
+const LONG_PAUSE: Duration = Duration::from_millis(40);
 
 /// What the way to the store does by chance: most of it nothing, the rest all that can happen. A read that comes back late
 /// is what makes an old answer look new, a put that arrives late what makes an outcome open.
@@ -168,13 +171,15 @@ impl Scene {
                 Answers::Validated => caller.ask_afresh(&self.name, call).await,
                 Answers::FromMemory => caller.ask(&self.name, call).await,
             };
-            if answer.is_validated() || self.plan.answers == Answers::FromMemory {
+            let pause = if answer.is_validated() || self.plan.answers == Answers::FromMemory {
                 let seen = answer.revision;
                 self.recorder.add(called, Operation::Read { seen });
+                PAUSE
             } else {
                 self.from_memory.fetch_add(1, Ordering::Relaxed);
-            }
-            tokio::time::sleep(PAUSE).await;
+                LONG_PAUSE
+            };
+            tokio::time::sleep(pause).await;
         }
     }
 }

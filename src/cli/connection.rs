@@ -180,12 +180,14 @@ impl FromStr for BaseUrl {
     type Err = InvalidBaseUrl;
 
     fn from_str(text: &str) -> Result<Self, InvalidBaseUrl> {
-        let url: Url = text.parse().map_err(|_| InvalidBaseUrl)?;
-        if matches!(url.scheme(), "http" | "https") && url.has_host() {
-            Ok(Self(url))
-        } else {
-            Err(InvalidBaseUrl)
+        let mut url: Url = text.parse().map_err(|_| InvalidBaseUrl)?;
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(InvalidBaseUrl);
         }
+        // Of several slashes at its end, each would be an empty segment.
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
+        Ok(Self(url))
     }
 }
 
@@ -249,6 +251,7 @@ mod tests {
         for (base, joined) in [
             ("http://localhost:8081", "http://localhost:8081/v1/tokens"),
             ("https://x.example/cop/", "https://x.example/cop/v1/tokens"),
+            ("https://x.example/cop//", "https://x.example/cop/v1/tokens"),
         ] {
             let base: BaseUrl = base.parse().unwrap();
             assert_eq!(base.join(&["v1", "tokens"]).as_str(), joined);

@@ -31,7 +31,7 @@ impl FromStr for DecisionsAddress {
     type Err = InvalidAddress;
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
-        let url: Url = text.parse().map_err(|_| InvalidAddress::NoUrl)?;
+        let mut url: Url = text.parse().map_err(|_| InvalidAddress::NoUrl)?;
         match url.scheme() {
             "https" => {}
             "http" => return Err(InvalidAddress::NotEncrypted),
@@ -52,6 +52,9 @@ impl FromStr for DecisionsAddress {
         if is_here || host == "localhost" || host.ends_with(".localhost") {
             return Err(InvalidAddress::OnThisHost);
         }
+        // Slashes at its end are not part of what it names; of several, each would be an empty segment.
+        let path = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&path);
         Ok(Self(url))
     }
 }
@@ -110,6 +113,20 @@ mod tests {
                 "{address}"
             );
         }
+    }
+
+    #[test]
+    fn slashes_at_its_end_make_no_empty_segments() {
+        for text in [
+            "https://decide.example/a",
+            "https://decide.example/a//",
+            r"https://decide.example/a/\",
+        ] {
+            let address: DecisionsAddress = text.parse().unwrap();
+            assert_eq!(address.template(&["v1"]), "https://decide.example/a/v1");
+        }
+        let address: DecisionsAddress = "https://decide.example//".parse().unwrap();
+        assert_eq!(address.template(&["v1"]), "https://decide.example/v1");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout_at};
 /// Waits for `future` for at most `budget`.
 ///
 /// As [`tokio::time::timeout`], but the timer is set only after everything that was ready to run has run, the task that sends
-/// what `future` waits for among it. A timer that is due before all others has the thread write to itself (tokio's drivers, so that
-/// one that sleeps wakes up in time), which takes as long as a decision.
+/// what `future` waits for among it. For a timer that is due before all others tokio writes to the thread's own eventfd, so that a
+/// thread that sleeps wakes up in time; done first, that would hold up what is to be sent.
 ///
 /// # Errors
 /// The budget ran out; `future` is dropped.

@@ -29,7 +29,7 @@ pub(crate) const VALIDATED_CPU: Limit = Limit::AtMost(1.2);
 /// Share of the answers that are proved, of those that were asked to be.
 pub(crate) const PROVED: Limit = Limit::AtLeast(0.99);
 
-/// Milliseconds that a validated decision takes beyond one read of the store, when nothing is shared and no core sleeps.
+/// Milliseconds that a validated decision takes beyond one read of the store, when nothing is shared.
 pub(crate) const BEYOND_A_READ_MS: Limit = Limit::AtMost(0.3);
 
 /// The slowest of a hundred answers while twenty people look at the dashboard, by the same while nobody does.

@@ -3,8 +3,8 @@
 //! A proved answer is held against one read, which is a bare HTTP exchange with the store, cheaper than any client of DynamoDB. Most
 //! of what it takes beyond that is what any answer takes that has to wake a core first; a guest of another machine pays for that
 //! several times over and can do nothing about it. So it is measured twice: with cores that sleep between calls, and with cores that
-//! are kept awake by programs which run only while nothing else wants to. The second says what the service takes, and is judged; the
-//! same request to the reference, which does nothing, stands beside both.
+//! are kept awake by programs which run only while nothing else wants to. The first is what a caller waits for, and is judged; the second
+//! says what of it the service takes. The same request to the reference, which does nothing, stands beside both.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -77,13 +77,13 @@ pub(crate) async fn measure(
             "ms beyond a read, cores awake",
             beyond(&awake),
             limit,
-            Judged::Yes,
+            Judged::No,
         ),
         Bar::new(
             "ms beyond a read, cores asleep",
             beyond(&asleep),
             limit,
-            Judged::No,
+            Judged::Yes,
         ),
     ];
     Ok(Report {

@@ -587,25 +587,27 @@ async fn a_row_in_trouble_delays_no_other(world: &mut World) {
 
 async fn too_much_asked_silences_all_for_as_long_as_it_says(world: &mut World) {
     let office = Office::with_row().await;
-    let process = world.process().await;
-    process.create_with_candidate(NAME).await;
+    let (process, mut mirror) = mirrored(world, &office).await;
     process.create_with_candidate("Other_IVR").await;
     office.genesys.edits_row(TABLE, "Other_IVR", &json!({}));
-    let mut mirror = office.mirror(&process);
-    leads(&mut mirror).await;
-    mirror.progress().await;
-    office.genesys.fails(Fault::TooMany(Some(40)));
     requests(&mut mirror, 2).await;
+    office.genesys.fails(Fault::TooMany(Some(40)));
+    process.cutover(NAME).await;
+    requests(&mut mirror, 1).await;
     office.asked();
-    for _ in 0..39 {
+    // It has not been refused anything itself.
+    process.cutover("Other_IVR").await;
+    for _ in 0..40 {
         leads(&mut mirror).await;
         world.clock.advance(Duration::from_secs(1));
     }
     assert!(office.asked().is_empty());
     assert_no_alarm(&process);
     office.genesys.fails(None);
-    world.clock.advance(Duration::from_secs(1));
-    requests(&mut mirror, 4).await;
+    requests(&mut mirror, 3).await;
+    let mut asked = office.asked();
+    asked.sort_unstable();
+    assert_eq!(asked, ["GET Main_IVR", "PUT Main_IVR", "PUT Other_IVR"]);
     office.assert_mirrors(&process, NAME);
     office.assert_mirrors(&process, "Other_IVR");
 }

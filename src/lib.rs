@@ -13,7 +13,7 @@
 //! - [`genesys`]: what the platform on the other side tells us.
 //! - [`http`]: the two listeners.
 //! - [`cli`]: the command line over the admin API.
-//! - [`app`]: puts it all together; [`config`], [`clock`], [`dice`], [`telemetry`], [`signals`], [`reload`] and [`data_dir`] are what it uses.
+//! - [`app`]: puts it all together; [`config`], [`clock`], [`dice`], [`telemetry`], [`signals`], [`reload`], [`data_dir`] and [`root_url`] are what it uses.
 
 pub mod access;
 pub mod app;
@@ -31,6 +31,7 @@ pub mod genesys;
 pub mod http;
 pub mod reload;
 pub mod replica;
+pub mod root_url;
 pub mod signals;
 pub mod store;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::Url;
 
 use super::Secret;
+use crate::root_url::RootUrl;
 
 /// Where the help lists these.
 const HEADING: &str = "Traces";
@@ -22,7 +23,7 @@ pub struct TraceArgs {
         value_name = "URL",
         help_heading = HEADING
     )]
-    pub otlp_endpoint: Option<Url>,
+    pub otlp_endpoint: Option<RootUrl>,
     /// Header fields for the collector, such as its credentials: NAME=VALUE, several with commas. Better given by the environment
     /// than on a command line that others can read.
     #[arg(
@@ -57,14 +58,11 @@ impl TraceArgs {
 }
 
 /// A URL that something can be put below.
-fn collector(text: &str) -> Result<Url, &'static str> {
-    let url = Url::parse(text).ok().filter(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    });
-    url.ok_or("expected an http or https URL, such as http://127.0.0.1:4318")
+fn collector(text: &str) -> Result<RootUrl, &'static str> {
+    let url = Url::parse(text).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.and_then(RootUrl::of)
+        .ok_or("expected an http or https URL, such as http://127.0.0.1:4318")
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ const HEADING: &str = "Limits";
 /// How long and how much callers may take. Times are milliseconds.
 #[derive(Debug, Clone, Args)]
 pub struct LimitArgs {
-    /// Most connections of the decisions listener. When they are all taken, the one that has idled for longest makes room.
+    /// Most connections of the decisions listener. When they are all taken, the one that has been of no use for longest makes room.
     #[arg(
         long,
         env = "TRAFFIC_COP_MAX_CONNECTIONS",

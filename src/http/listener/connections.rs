@@ -14,7 +14,7 @@ use crate::telemetry::ListenerMetrics;
 
 /// While all places are taken by connections that do something, it is looked this often whether one has come to rest.
 const LOOK_FOR_ROOM: Duration = Duration::from_millis(50);
-/// A connection in the middle of a head or a handshake may be in its way to a whole one for so long.
+/// A connection in the middle of a handshake, a head or a body may be on its way to a whole one for so long.
 const BENEFIT_OF_DOUBT: Duration = Duration::from_millis(250);
 
 /// All connections of a listener.
@@ -98,7 +98,8 @@ impl Connections {
     }
 
     /// Ends the connection that is of least use: one that has sent nothing yet, before one that idles after an answer, before
-    /// one that is slow to send a head; of equals, the one that has been so for longest. None that is being answered.
+    /// one that is slow to send a head, before one that is slow to send a body; of equals, the one that has been so for longest. None
+    /// that is being answered.
     fn evict(&self) {
         let now = self.now.load(Ordering::Relaxed);
         let doubt = u64::try_from(BENEFIT_OF_DOUBT.as_millis()).unwrap_or(u64::MAX);
@@ -109,6 +110,7 @@ impl Connections {
                 Phase::Fresh => 0,
                 Phase::Idle => 1,
                 Phase::Head | Phase::Handshake if is_slow => 2,
+                Phase::Body if is_slow => 3,
                 Phase::Head | Phase::Handshake | Phase::Body | Phase::Answer => return None,
             };
             watched.cause().is_none().then_some((class, since))

@@ -62,12 +62,13 @@ where
     let mut is_told_to_stop = false;
     let end = poll_fn(|cx| {
         watched.register(cx.waker());
-        match watched.cause() {
-            // The request is answered by whoever waits for its body, and that ends the connection.
-            None | Some(Cause::Body) => {}
+        let is_last = match watched.cause() {
+            None => watched.is_stopping(),
+            // Whoever waits for the body answers the request, also if the rest of it comes at the last moment.
+            Some(Cause::Body) => true,
             Some(cause) => return Poll::Ready(End::Forced(cause)),
-        }
-        if watched.is_stopping() && !is_told_to_stop {
+        };
+        if is_last && !is_told_to_stop {
             is_told_to_stop = true;
             Pin::new(&mut connection).graceful_shutdown();
         }
@@ -99,8 +100,12 @@ pub(super) async fn part<I: AsyncRead + AsyncWrite + Unpin>(
             stream.write_all(&refusal::answer(&problem)).await?;
         }
         stream.shutdown().await?;
-        let is_gentle = watched.has_unread_input()
-            || matches!(end, End::Broken(_) | End::Forced(Cause::Head | Cause::Body));
+        let is_gentle = match end {
+            // Others wait for its place, and it was given no answer that could get lost.
+            End::Forced(Cause::Evicted) => false,
+            End::Forced(Cause::Head | Cause::Body) | End::Broken(_) => true,
+            End::Forced(_) | End::Orderly => watched.has_unread_input(),
+        };
         if is_gentle {
             let mut rest = stream.take(LINGER_BYTES);
             tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
@@ -110,3 +115,6 @@ pub(super) async fn part<I: AsyncRead + AsyncWrite + Unpin>(
     // Nobody is left to tell of a failure.
     let _ = tokio::time::timeout(LINGER, goodbye).await;
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,13 +185,22 @@ impl Watched {
         is_past(since, limit).then_some(cause)
     }
 
-    /// Gives the connection a cause to end and wakes it; the first one stays.
+    /// Gives the connection a cause to end and wakes it. The first one stays, but for a late body: what is late is answered first,
+    /// and no clock stops for that.
     pub(super) fn end(&self, cause: Cause) {
+        const LATE_BODY: u8 = Cause::Body as u8 + 1;
         let number = cause as u8 + 1;
-        let first = self
+        let gives_way = |earlier| match earlier {
+            0 => true,
+            LATE_BODY => number != LATE_BODY,
+            _ => false,
+        };
+        let set = self
             .cause
-            .compare_exchange(0, number, Ordering::Release, Ordering::Relaxed);
-        if first.is_ok() {
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |earlier| {
+                gives_way(earlier).then_some(number)
+            });
+        if set.is_ok() {
             self.task.wake();
         }
     }
@@ -295,12 +304,25 @@ mod tests {
     }
 
     #[test]
-    fn the_first_cause_stays() {
-        let (watched, _) = watched(Phase::Fresh);
-        assert_eq!(watched.cause(), None);
+    fn the_first_cause_stays_unless_it_is_a_late_body() {
+        let (first, _) = watched(Phase::Fresh);
+        assert_eq!(first.cause(), None);
         for cause in Cause::ALL {
-            watched.end(cause);
-            assert_eq!(watched.cause(), Some(Cause::Handshake));
+            first.end(cause);
+            assert_eq!(first.cause(), Some(Cause::Handshake));
+        }
+        for cause in Cause::ALL {
+            let (late, _) = watched(Phase::Body);
+            late.end(Cause::Body);
+            late.end(cause);
+            assert_eq!(late.cause(), Some(cause));
+            late.end(Cause::Evicted);
+            let last = if cause == Cause::Body {
+                Cause::Evicted
+            } else {
+                cause
+            };
+            assert_eq!(late.cause(), Some(last));
         }
         for (place, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, place);

@@ -35,9 +35,16 @@ pub async fn read(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes
             "send the header `Content-Type: application/json`",
         ));
     }
-    collect(body, limit)
-        .await
-        .map_err(|error| incomplete(&*error, limit))
+    whole(body, limit).await
+}
+
+/// The whole body, if it holds at most `limit` bytes.
+///
+/// # Errors
+/// A body that is too large, takes too long or breaks off.
+pub(super) async fn whole(body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let collected = collect(body, limit).await;
+    collected.map_err(|error| incomplete(&*error, limit))
 }
 
 /// All of a body. Nearly every one comes in one piece, which is not copied.
@@ -79,18 +86,27 @@ fn incomplete(error: &(dyn Error + 'static), limit: usize) -> Problem {
 
 /// Whether the body is labelled as JSON, parameters aside.
 fn is_json(headers: &HeaderMap) -> bool {
+    is_labelled(headers, "application/json")
+}
+
+/// Whether the body is labelled as a form, parameters aside.
+pub(super) fn is_form(headers: &HeaderMap) -> bool {
+    is_labelled(headers, "application/x-www-form-urlencoded")
+}
+
+fn is_labelled(headers: &HeaderMap, media_type: &str) -> bool {
     let mut labels = fields(headers, CONTENT_TYPE);
     let (Some(value), None) = (labels.next(), labels.next()) else {
         return false;
     };
-    if value == "application/json" {
+    if value == media_type {
         return true;
     }
     let Ok(value) = value.to_str() else {
         return false;
     };
     let essence = value.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
+    essence.trim().eq_ignore_ascii_case(media_type)
 }
 
 /// The members of a write: why, and the command's own.

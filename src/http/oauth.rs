@@ -6,21 +6,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CACHE_CONTROL, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use super::body;
+use super::problem::Problem;
 use super::{Listener, NO_STORE};
 use crate::access::oauth::{AccessToken, NotIssued};
 
 /// Most bytes of a request's body: the grant type, and what else a client may say.
 const MAX_BODY_BYTES: usize = 4 * 1024;
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The route.
 pub(super) fn router() -> Router<Arc<Listener>> {
@@ -90,16 +92,7 @@ struct Refused {
 )]
 pub(super) async fn token(State(listener): State<Arc<Listener>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    let outcome = match is_form(&head.headers) {
-        true => axum::body::to_bytes(body, MAX_BODY_BYTES)
-            .await
-            .map_err(|_| Refused::request("the body is too large or breaks off"))
-            .and_then(|body| ask_for_grant(&body)),
-        false => Err(Refused::request(
-            "send the header `Content-Type: application/x-www-form-urlencoded`",
-        )),
-    };
-    let outcome = outcome.and_then(|()| issue(&listener, &head.headers));
+    let outcome = grant(&listener, &head.headers, body).await;
     let label = outcome
         .as_ref()
         .map_or_else(|refused| refused.error, |_| "issued");
@@ -115,12 +108,16 @@ pub(super) async fn token(State(listener): State<Arc<Listener>>, request: Reques
     response
 }
 
-fn is_form(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value.and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(FORM))
+/// Who the client is comes first: a stranger's body is not waited for.
+async fn grant(listener: &Listener, headers: &HeaderMap, form: Body) -> Result<Issued, Refused> {
+    let issued = issue(listener, headers)?;
+    if !body::is_form(headers) {
+        return Err(Refused::request(
+            "send the header `Content-Type: application/x-www-form-urlencoded`",
+        ));
+    }
+    ask_for_grant(&body::whole(form, MAX_BODY_BYTES).await?)?;
+    Ok(issued)
 }
 
 /// Whether the form asks for what is given here. No parameter may stand twice (section 3.2).
@@ -182,6 +179,16 @@ impl Refused {
             error: "unsupported_grant_type",
             error_description: why.into(),
             status: StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+/// A body that is too large, takes too long or breaks off.
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self {
+            status: problem.kind().status(),
+            ..Self::request(problem.detail())
         }
     }
 }

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use data_encoding::BASE64;
+use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -12,12 +14,15 @@ use traffic_cop::http::listener::{self, ConnectionLimits, Door};
 use traffic_cop::http::{DecisionsService, RoutedService};
 
 use crate::support::raw::Raw;
-use crate::world::{MAIN, TestApp};
+use crate::world::{MAIN, TestApp, because};
 
 /// Short, and far from what these tests need otherwise.
 const SHORT: Duration = Duration::from_millis(200);
 /// Longer than any test runs.
 const LONG: Duration = Duration::from_secs(600);
+
+/// How long anything may take that should be a matter of moments.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Limits of which none matters.
 pub(crate) fn unlimited() -> ConnectionLimits {
@@ -115,9 +120,18 @@ impl Edge {
 
     /// Waits until a connection was refused for `reason`.
     pub(crate) async fn until_refused(&self, listener: &str, reason: &str) {
-        while self.refused(listener, reason) == 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        self.until(reason, || self.refused(listener, reason) > 0)
+            .await;
+    }
+
+    async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let waiting = async {
+            while !is_so() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        waited.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain: {what}"));
     }
 
     async fn stop(self) {
@@ -229,6 +243,32 @@ async fn a_body_that_comes_too_slowly_is_told_so_and_closed() {
 }
 
 #[tokio::test]
+async fn a_client_whose_form_is_late_is_told_so_in_the_words_of_oauth() {
+    let edge = Edge::start(ConnectionLimits {
+        body: SHORT,
+        ..unlimited()
+    })
+    .await;
+    let made = edge.app.admin("POST", "/v1/tokens").json(&because(json!({
+        "name": "genesys", "scopes": ["decide"],
+    })));
+    let made = made.send().await.ok().json();
+    let pair = format!("genesys:{}", made["token"].as_str().expect("a text"));
+    let mut call = edge.call().await;
+    call.send(format!(
+        "POST /oauth/token HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {}\r\n\
+         Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 29\r\n\r\ngrant_type=",
+        BASE64.encode(pair.as_bytes()),
+    ))
+    .await;
+    let answer = call.answer().await.expect("an answer");
+    assert_eq!(answer.status, 408);
+    let error: Value = serde_json::from_str(&answer.body).expect("an error of OAuth");
+    assert_eq!(error["error"], "invalid_request");
+    assert_eq!(answer.header("connection"), Some("close"));
+}
+
+#[tokio::test]
 async fn the_clock_of_heads_does_not_run_while_a_connection_idles() {
     let edge = Edge::start(ConnectionLimits {
         head: SHORT,
@@ -294,21 +334,55 @@ async fn a_newcomer_waits_while_everyone_is_busy() {
         ..unlimited()
     })
     .await;
-    let request = decision("{}");
-    let (half, rest) = request.split_at(request.len() - 1);
-    let mut busy = edge.call().await;
-    busy.send(half.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n"))
-        .await;
-    assert_eq!(busy.answer().await.expect("a go-ahead").status, 100);
-    let mut newcomer = edge.call().await;
+    let token = edge.app.first_admin_text();
+    let mut busy = Raw::connect(edge.admin).await;
+    let head =
+        format!("GET /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n");
+    busy.send(head).await;
+    busy.stream()
+        .readable()
+        .await
+        .expect("an answer, which goes on");
+    let mut newcomer = Raw::connect(edge.admin).await;
     newcomer.send(LIVE).await;
-    assert_eq!(busy.ask(rest).await.status, 200);
-    assert_eq!(newcomer.answer().await.expect("an answer").status, 200);
     assert_eq!(
-        busy.answers().await,
-        [],
-        "idle now, it has made room for the newcomer"
+        edge.metric("traffic_cop_connections{listener=\"admin\"}"),
+        1
     );
+    drop(busy);
+    assert_eq!(newcomer.answer().await.expect("an answer").status, 200);
+    assert_eq!(edge.refused("admin", "evicted"), 0);
+}
+
+#[tokio::test]
+async fn a_body_that_is_kept_back_makes_room_for_a_newcomer() {
+    let edge = Edge::start(ConnectionLimits {
+        connections: 1,
+        ..unlimited()
+    })
+    .await;
+    let request = decision("{}");
+    let half = request[..request.len() - 1].replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n");
+    let mut slow = edge.call().await;
+    slow.send(&half).await;
+    assert_eq!(slow.answer().await.expect("a go-ahead").status, 100);
+    assert_eq!(edge.call().await.ask(LIVE).await.status, 200);
+    assert_eq!(slow.answers().await, []);
+    assert_eq!(edge.refused("decisions", "evicted"), 1);
+}
+
+#[tokio::test]
+async fn a_stranger_gets_no_access_token_before_its_body_is_there() {
+    let edge = Edge::start(unlimited()).await;
+    let mut call = edge.call().await;
+    call.send(
+        "POST /oauth/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+         Content-Length: 29\r\n\r\ngrant_type=client_credential",
+    )
+    .await;
+    let answer = call.answer().await.expect("an answer");
+    assert_eq!(answer.status, 401);
+    assert_eq!(call.answers().await, [], "the rest is not waited for");
 }
 
 #[tokio::test]
@@ -319,9 +393,7 @@ async fn open_connections_are_counted() {
     call.ask(LIVE).await;
     assert_eq!(edge.metric(open), 1);
     drop(call);
-    while edge.metric(open) > 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    edge.until("its end", || edge.metric(open) == 0).await;
     edge.stop().await;
 }
 

@@ -112,7 +112,7 @@ async fn what_is_no_request_for_an_access_token_is_told_in_the_words_of_oauth() 
     let mut lines = Vec::new();
     for ask in [
         good().body("application/json", "{}"),
-        anonymous().unlabelled(GRANT),
+        good().unlabelled(GRANT),
         good().body(FORM, ""),
         good().body(FORM, format!("grant_type={CANARY}")),
         good().body(FORM, "grant_type=authorization_code"),
@@ -143,7 +143,7 @@ async fn what_is_no_request_for_an_access_token_is_told_in_the_words_of_oauth() 
     400 invalid_request: a parameter stands twice
     400 invalid_request: a parameter stands twice
     400 invalid_request: send the client's id and secret with HTTP Basic, not in the body
-    400 invalid_request: the body is too large or breaks off
+    413 invalid_request: the body may hold at most 4096 bytes
     400 invalid_request: the request carries several credentials
     401 invalid_client: the client is unknown, its secret is wrong, or it has expired
     401 invalid_client: the client is unknown, its secret is wrong, or it has expired
@@ -153,7 +153,7 @@ async fn what_is_no_request_for_an_access_token_is_told_in_the_words_of_oauth() 
     401 invalid_client: the client is unknown, its secret is wrong, or it has expired
     ");
     let mut other = anonymous().send().await;
-    assert_eq!(other.status.as_u16(), 400);
+    assert_eq!(other.status.as_u16(), 401);
     other = app.decisions("GET", "/oauth/token").send().await;
     assert_eq!(other.problem(), "method-not-allowed");
 }

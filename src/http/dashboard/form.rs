@@ -2,14 +2,12 @@
 
 use axum::body::Body;
 use http::HeaderMap;
-use http::header::CONTENT_TYPE;
 
+use crate::http::body;
 use crate::http::problem::{Kind, Problem};
 
 /// Most bytes of a form: a reason of 500 characters, each of them escaped, and some more.
 const MOST_BYTES: usize = 16 * 1024;
-/// The media type of forms.
-const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The fields of a form.
 #[derive(Debug, Default)]
@@ -17,18 +15,12 @@ pub(super) struct Form(Vec<(String, String)>);
 
 impl Form {
     /// Reads a form.
-    pub(super) async fn read(headers: &HeaderMap, body: Body) -> Result<Self, Problem> {
-        let kind = headers.get(CONTENT_TYPE);
-        let kind = kind.and_then(|value| value.to_str().ok());
-        let essence = kind.and_then(|value| value.split(';').next());
-        if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(FORM)) {
+    pub(super) async fn read(headers: &HeaderMap, form: Body) -> Result<Self, Problem> {
+        if !body::is_form(headers) {
             let detail = "send the form as application/x-www-form-urlencoded, as browsers do";
             return Err(Problem::new(Kind::UnsupportedMediaType, detail));
         }
-        let body = axum::body::to_bytes(body, MOST_BYTES).await;
-        let detail = "the form is too large or breaks off";
-        let body = body.map_err(|_| Problem::new(Kind::BadRequest, detail))?;
-        Self::parse(&body)
+        Self::parse(&body::whole(form, MOST_BYTES).await?)
     }
 
     fn parse(body: &[u8]) -> Result<Self, Problem> {

@@ -304,7 +304,7 @@ async fn what_is_no_form_is_refused() {
         (
             "application/x-www-form-urlencoded",
             &"x".repeat(16 * 1024 + 1),
-            StatusCode::BAD_REQUEST,
+            StatusCode::PAYLOAD_TOO_LARGE,
         ),
     ] {
         let headers = [(CONTENT_TYPE.as_str(), kind), ("origin", browser.origin)];

@@ -91,7 +91,7 @@ async fn a_replica_that_is_cut_off_from_the_journal_is_named_and_the_write_stand
     let other = app.world.process().await;
     let _running = [Running::all(&app.process), Running::cut_off(&other)];
 
-    let written = cut_over(&app, "wait=all&timeout_ms=500").await.ok().json();
+    let written = cut_over(&app, "wait=all&timeout_ms=2000").await.ok().json();
 
     assert_eq!(written["outcome"], "committed");
     let receipt = &written["receipt"];
@@ -113,7 +113,7 @@ async fn heartbeats_that_cannot_be_read_leave_the_receipt_unknown_and_the_write_
     proxy.fail(Ask::Heartbeat, Fault::ServerError, usize::MAX);
     let _running = Running::all(&app.process);
 
-    let written = cut_over(&app, "wait=all&timeout_ms=500").await.ok().json();
+    let written = cut_over(&app, "wait=all&timeout_ms=2000").await.ok().json();
 
     assert_eq!(written["outcome"], "committed");
     assert_eq!(tally(&written["receipt"]), "\"unknown\": acknowledged");

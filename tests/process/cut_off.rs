@@ -20,6 +20,7 @@ const LONG: Duration = Duration::from_secs(290);
 /// Calls that the lost one has to decide by the old weight while a new one is in force.
 const BY_THE_OLD_WEIGHT: u64 = 100;
 
+/// Calls are drawn, and what is looked at is no chance: each thing that stops a rollout stops one of equals in ten thousand.
 fn plan() -> Value {
     json!({
         "steps": [
@@ -27,8 +28,9 @@ fn plan() -> Value {
             { "weight": 60, "bake_minutes": 0, "minimum_calls": 15 },
             { "weight": 100, "bake_minutes": 0 },
         ],
-        "data": { "horizon_minutes": 1, "grace_minutes": 0, "max_stale_minutes": 2 },
-        "fast_lane": { "within_seconds": 1, "grace_seconds": 1 },
+        "limits": { "abandon": { "pause_alpha_percent": 0.01, "abort_alpha_percent": 0.01 } },
+        "data": { "horizon_minutes": 1, "grace_minutes": 0, "max_stale_minutes": 2, "split_alpha_percent": 0.01 },
+        "fast_lane": { "within_seconds": 1, "grace_seconds": 1, "alpha_percent": 0.01 },
     })
 }
 

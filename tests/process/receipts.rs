@@ -81,7 +81,7 @@ async fn a_process_that_stands_still_is_named_and_the_write_stands() {
 
     services[2].process.send(Signal::SIGSTOP);
     let written = clients[0]
-        .change(MAIN, Change::weight(2).waiting(700))
+        .change(MAIN, Change::weight(2).waiting(3_000))
         .await;
 
     let receipt = &written["receipt"];
@@ -197,7 +197,7 @@ async fn an_operator_who_waits_is_told_who_has_the_change_and_by_the_exit_code_w
     }
 
     b.process.send(Signal::SIGSTOP);
-    let some = weight("6", "--wait=500").await;
+    let some = weight("6", "--wait=2000").await;
     b.process.send(Signal::SIGCONT);
     assert_eq!(some.status.code(), Some(7), "{some:?}");
     let errors = String::from_utf8_lossy(&some.stderr);

@@ -11,14 +11,15 @@ use tokio::time::{Instant, sleep};
 use crate::client::{Change, Client};
 use crate::world::{Cluster, Process, Service, until};
 
-/// Two steps of any length, and a call counts as soon as a plan allows.
+/// Two steps of any length, and a call counts as soon as a plan allows. Calls are drawn, and a split that is uneven by chance is
+/// not what is looked at here: it stops one rollout in ten thousand.
 fn plan() -> Value {
     json!({
         "steps": [
             { "weight": 50, "bake_minutes": 0, "minimum_calls": 15 },
             { "weight": 100, "bake_minutes": 0 },
         ],
-        "data": { "horizon_minutes": 1, "grace_minutes": 0, "max_stale_minutes": 2 },
+        "data": { "horizon_minutes": 1, "grace_minutes": 0, "max_stale_minutes": 2, "split_alpha_percent": 0.01 },
         "fast_lane": { "within_seconds": 1, "grace_seconds": 1 },
     })
 }

@@ -90,7 +90,7 @@ async fn a_replica_that_joins_is_waited_for_until_it_has_what_was_committed_mean
     proxy.fail(Ask::Heartbeat, Fault::HoldReply, 1);
     let (joined, answer) = tokio::join!(newcomer.replica.join(), async {
         proxy.holds().await;
-        let answer = writer.ask(NAME, commands::cutover(), waiting(300)).await;
+        let answer = writer.ask(NAME, commands::cutover(), waiting(800)).await;
         proxy.release();
         answer
     });

@@ -11,6 +11,10 @@ use crate::domain::slot::Slot;
 /// File with the flow of either slot, its name and version left open.
 pub(super) const TEMPLATE: &str = "ivr.template.yaml";
 
+/// Above what no flow can report.
+const ABANDON_NOTE: &str = "False in every report of a flow: a caller who hangs up ends the flow before this action.\n\
+     Genesys Cloud itself tells of hang-ups: \"How calls end\" in docs/genesys.md of traffic-cop.";
+
 /// File with the first flow of a slot.
 pub(super) fn file_name(slot: Slot) -> &'static str {
     match slot {
@@ -122,7 +126,7 @@ fn report(kit: &Kit) -> Yaml {
         action: What::Report,
         inputs: vec![
             ("Conversation_ID", var("Task.TC_conversation")),
-            ("Abandon", said("false")),
+            ("Abandon", said("false").noted(ABANDON_NOTE)),
             ("Error", said("false")),
             ("Transfer", said("false")),
             ("Containment", said("true")),

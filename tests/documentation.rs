@@ -1,4 +1,4 @@
-//! What the documentation names is there: tests that try to break a promise, metrics that somebody watches.
+//! What the documentation names is there: tests that try to break a promise, metrics that somebody watches, alerts that wake people.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -130,6 +130,47 @@ fn every_metric_that_is_watched_or_explained_is_there_and_every_one_is_explained
         .filter(|name| !explained.contains(name.as_str()))
         .collect();
     assert!(missing.is_empty(), "docs/metrics.md: {missing:?}");
+}
+
+#[test]
+fn every_alert_has_a_row_that_says_what_to_do_and_leads_there() {
+    let page = text("docs/operations.md");
+    let (_, section) = page.split_once("\n## Alerts\n").expect("a section");
+    let section = section.split("\n## ").next().expect("a first part");
+    let rows = section.lines().filter(|line| line.starts_with("| "));
+    // The first two columns name them, between backquotes.
+    let told: BTreeSet<_> = rows
+        .flat_map(|row| row.split('|').skip(1).take(2))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+
+    let prometheus = text("infra/observability/alerts.yaml");
+    let of_each = |key: &'static str| {
+        let lines = prometheus.lines();
+        lines.filter_map(move |line| line.trim_start().strip_prefix(key))
+    };
+    let alerts: BTreeSet<_> = of_each("- alert: ").collect();
+    assert!(alerts.len() > 10, "{alerts:?}");
+    let cloud_watch = text("infra/aws/alarms.yaml");
+    let lines: Vec<_> = cloud_watch.lines().collect();
+    let alarms: BTreeSet<_> = lines
+        .windows(2)
+        .filter(|pair| pair[1].trim() == "Type: AWS::CloudWatch::Alarm")
+        .map(|pair| pair[0].trim().trim_end_matches(':'))
+        .collect();
+    assert!(alarms.len() > 10, "{alarms:?}");
+    assert_eq!(told, alerts.union(&alarms).copied().collect());
+
+    let runbooks: Vec<_> = of_each("runbook: docs/operations.md#").collect();
+    assert_eq!(runbooks.len(), alerts.len());
+    let headings: BTreeSet<_> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("## "))
+        .map(|heading| heading.to_lowercase().replace(' ', "-"))
+        .collect();
+    for anchor in runbooks {
+        assert!(headings.contains(anchor), "{anchor}: {headings:?}");
+    }
 }
 
 #[test]

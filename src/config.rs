@@ -125,7 +125,7 @@ pub struct ServeArgs {
         reason = "a doc comment here would replace the help of the whole command"
     )]
     pub store: StoreArgs,
-    /// Address of the decisions listener: decisions and health, for Genesys.
+    /// Address of the decisions listener, for Genesys Cloud: decisions, variables, outcomes, OAuth access tokens and health.
     #[arg(
         long,
         env = "TRAFFIC_COP_DECISIONS",
@@ -134,7 +134,7 @@ pub struct ServeArgs {
         help_heading = "Listeners"
     )]
     pub decisions: SocketAddr,
-    /// Address of the admin listener: admin API, documentation, metrics. Never expose it to the internet.
+    /// Address of the admin listener: dashboard, admin API, documentation, metrics. Never expose it to the internet.
     #[arg(
         long,
         env = "TRAFFIC_COP_ADMIN",

@@ -97,9 +97,9 @@ impl Connections {
         }
     }
 
-    /// Ends the connection that is of least use: one that has sent nothing yet, before one that idles after an answer, before
-    /// one that is slow to send a head, before one that is slow to send a body; of equals, the one that has been so for longest. None
-    /// that is being answered.
+    /// Ends the connection that is of least use: one that only waits until its last answer has arrived, before one that has sent
+    /// nothing yet, before one that idles after an answer, before one that is slow to send a head, before one that is slow to send
+    /// a body; of equals, the one that has been so for longest. None that is being answered.
     fn evict(&self) {
         let now = self.now.load(Ordering::Relaxed);
         let doubt = u64::try_from(BENEFIT_OF_DOUBT.as_millis()).unwrap_or(u64::MAX);
@@ -107,11 +107,14 @@ impl Connections {
             let (phase, since) = watched.phase();
             let is_slow = now.saturating_sub(since) >= doubt;
             let class = match phase {
-                Phase::Fresh => 0,
-                Phase::Idle => 1,
-                Phase::Head | Phase::Handshake if is_slow => 2,
-                Phase::Body if is_slow => 3,
-                Phase::Head | Phase::Handshake | Phase::Body | Phase::Answer => return None,
+                Phase::Goodbye if !watched.is_cut() => return Some((0, since)),
+                Phase::Fresh => 1,
+                Phase::Idle => 2,
+                Phase::Head | Phase::Handshake if is_slow => 3,
+                Phase::Body if is_slow => 4,
+                Phase::Goodbye | Phase::Handshake | Phase::Head | Phase::Body | Phase::Answer => {
+                    return None;
+                }
             };
             watched.cause().is_none().then_some((class, since))
         };

@@ -79,7 +79,7 @@ where
     })
     .await;
     // From here on no clock runs but those of `part`.
-    watched.enter(Phase::Answer);
+    watched.enter(Phase::Goodbye);
     let stream = connection.into_parts().io.into_inner().into_inner();
     (end, stream)
 }
@@ -100,12 +100,8 @@ pub(super) async fn part<I: AsyncRead + AsyncWrite + Unpin>(
             stream.write_all(&refusal::answer(&problem)).await?;
         }
         stream.shutdown().await?;
-        let is_gentle = match end {
-            // Others wait for its place, and it was given no answer that could get lost.
-            End::Forced(Cause::Evicted) => false,
-            End::Forced(Cause::Head | Cause::Body) | End::Broken(_) => true,
-            End::Forced(_) | End::Orderly => watched.has_unread_input(),
-        };
+        let is_gentle = watched.has_unread_input()
+            || matches!(end, End::Broken(_) | End::Forced(Cause::Head | Cause::Body));
         if is_gentle {
             let mut rest = stream.take(LINGER_BYTES);
             tokio::io::copy(&mut rest, &mut tokio::io::sink()).await?;
@@ -113,7 +109,7 @@ pub(super) async fn part<I: AsyncRead + AsyncWrite + Unpin>(
         std::io::Result::Ok(())
     };
     // Nobody is left to tell of a failure.
-    let _ = tokio::time::timeout(LINGER, goodbye).await;
+    let _ = tokio::time::timeout(LINGER, watched.unless_cut(goodbye)).await;
 }
 
 #[cfg(test)]

@@ -30,15 +30,18 @@ pub(super) enum Phase {
     Body,
     /// The request is there, and being answered.
     Answer,
+    /// It was the last one; the peer has a moment to take what it was told.
+    Goodbye,
 }
 
-const PHASES: [Phase; 6] = [
+const PHASES: [Phase; 7] = [
     Phase::Handshake,
     Phase::Fresh,
     Phase::Idle,
     Phase::Head,
     Phase::Body,
     Phase::Answer,
+    Phase::Goodbye,
 ];
 /// Bits of the word that name the phase; the others are milliseconds.
 const PHASE_BITS: u32 = 3;
@@ -83,6 +86,17 @@ impl Cause {
             Self::Write => "write_timeout",
             Self::Evicted => "evicted",
             Self::Stopped => "stopped",
+        }
+    }
+
+    /// Which of two causes counts: the weightier one, of equals the first.
+    fn weight(self) -> u8 {
+        match self {
+            // What is late is answered first, and no clock stops for that.
+            Self::Body => 0,
+            Self::Handshake | Self::FirstByte | Self::Head | Self::Write => 1,
+            // No goodbye is waited for.
+            Self::Evicted | Self::Stopped => 2,
         }
     }
 }
@@ -180,25 +194,19 @@ impl Watched {
             Phase::Fresh | Phase::Idle => (limits.first_byte, Cause::FirstByte),
             Phase::Head => (limits.head, Cause::Head),
             Phase::Body => (limits.body, Cause::Body),
-            Phase::Answer => return None,
+            Phase::Answer | Phase::Goodbye => return None,
         };
         is_past(since, limit).then_some(cause)
     }
 
-    /// Gives the connection a cause to end and wakes it. The first one stays, but for a late body: what is late is answered first,
-    /// and no clock stops for that.
+    /// Gives the connection a cause to end, unless it has one that weighs as much, and wakes it.
     pub(super) fn end(&self, cause: Cause) {
-        const LATE_BODY: u8 = Cause::Body as u8 + 1;
-        let number = cause as u8 + 1;
-        let gives_way = |earlier| match earlier {
-            0 => true,
-            LATE_BODY => number != LATE_BODY,
-            _ => false,
-        };
         let set = self
             .cause
             .fetch_update(Ordering::Release, Ordering::Relaxed, |earlier| {
-                gives_way(earlier).then_some(number)
+                let is_weightier =
+                    numbered(earlier).is_none_or(|earlier| earlier.weight() < cause.weight());
+                is_weightier.then_some(cause as u8 + 1)
             });
         if set.is_ok() {
             self.task.wake();
@@ -207,8 +215,12 @@ impl Watched {
 
     /// Why it has to end, if it has to.
     pub(super) fn cause(&self) -> Option<Cause> {
-        let number = self.cause.load(Ordering::Acquire);
-        Cause::ALL.get(usize::from(number).checked_sub(1)?).copied()
+        numbered(self.cause.load(Ordering::Acquire))
+    }
+
+    /// Whether it has to end without a goodbye.
+    pub(super) fn is_cut(&self) -> bool {
+        matches!(self.cause(), Some(Cause::Evicted | Cause::Stopped))
     }
 
     /// Asks it to end after what it is at.
@@ -235,10 +247,27 @@ impl Watched {
         .await
     }
 
+    /// Does `goodbye` as far as it goes before the connection has to end without one.
+    pub(super) async fn unless_cut(&self, goodbye: impl Future) {
+        let mut goodbye = pin!(goodbye);
+        poll_fn(|cx| {
+            self.register(cx.waker());
+            match goodbye.as_mut().poll(cx) {
+                Poll::Pending if !self.is_cut() => Poll::Pending,
+                Poll::Pending | Poll::Ready(_) => Poll::Ready(()),
+            }
+        })
+        .await;
+    }
+
     /// Whom to wake when there is news.
     pub(super) fn register(&self, task: &Waker) {
         self.task.register(task);
     }
+}
+
+fn numbered(cause: u8) -> Option<Cause> {
+    Cause::ALL.get(usize::from(cause).checked_sub(1)?).copied()
 }
 
 #[cfg(test)]
@@ -257,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn each_phase_has_its_own_clock_and_answering_has_none() {
+    fn each_phase_has_its_own_clock_and_answers_have_none() {
         let cases = [
             (Phase::Handshake, 5_100, Some(Cause::Handshake)),
             (Phase::Fresh, 75_100, Some(Cause::FirstByte)),
@@ -265,6 +294,7 @@ mod tests {
             (Phase::Head, 5_100, Some(Cause::Head)),
             (Phase::Body, 5_100, Some(Cause::Body)),
             (Phase::Answer, 1 << 40, None),
+            (Phase::Goodbye, 1 << 40, None),
         ];
         for (phase, end, cause) in cases {
             let (watched, _) = watched(phase);
@@ -304,26 +334,26 @@ mod tests {
     }
 
     #[test]
-    fn the_first_cause_stays_unless_it_is_a_late_body() {
-        let (first, _) = watched(Phase::Fresh);
-        assert_eq!(first.cause(), None);
-        for cause in Cause::ALL {
-            first.end(cause);
-            assert_eq!(first.cause(), Some(Cause::Handshake));
+    fn the_first_cause_stays_until_a_weightier_one_comes() {
+        for (earlier, later, stays) in [
+            (Cause::Head, Cause::Write, Cause::Head),
+            (Cause::Head, Cause::Body, Cause::Head),
+            (Cause::Body, Cause::FirstByte, Cause::FirstByte),
+            (Cause::Body, Cause::Write, Cause::Write),
+            (Cause::Write, Cause::Evicted, Cause::Evicted),
+            (Cause::Stopped, Cause::Evicted, Cause::Stopped),
+        ] {
+            let (watched, _) = watched(Phase::Head);
+            assert_eq!(watched.cause(), None);
+            watched.end(earlier);
+            assert_eq!(watched.cause(), Some(earlier));
+            watched.end(later);
+            assert_eq!(watched.cause(), Some(stays), "{earlier:?}, {later:?}");
         }
-        for cause in Cause::ALL {
-            let (late, _) = watched(Phase::Body);
-            late.end(Cause::Body);
-            late.end(cause);
-            assert_eq!(late.cause(), Some(cause));
-            late.end(Cause::Evicted);
-            let last = if cause == Cause::Body {
-                Cause::Evicted
-            } else {
-                cause
-            };
-            assert_eq!(late.cause(), Some(last));
-        }
+    }
+
+    #[test]
+    fn causes_and_phases_stand_where_their_numbers_say() {
         for (place, cause) in Cause::ALL.into_iter().enumerate() {
             assert_eq!(cause as usize, place);
         }

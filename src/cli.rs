@@ -47,6 +47,8 @@ mod settings;
 mod slot;
 mod smoke;
 mod snapshot;
+#[cfg(test)]
+mod stand_in;
 mod status;
 #[cfg(feature = "embedded")]
 mod store;

@@ -31,14 +31,16 @@ step() { printf '\n== %s\n' "$*" >&2; }
 cop() {
     if [ -n "${TOKEN_COMMAND:-}" ]; then
         local token
-        token=$(bash -c "$TOKEN_COMMAND")
+        # Where this is called and its code looked at, nothing ends by itself: without a token it would go on with none.
+        token=$(bash -c "$TOKEN_COMMAND") || return 1
         TRAFFIC_COP_TOKEN=$token traffic-cop "$@"
     else
         traffic-cop "$@"
     fi
 }
 
-# The same for what takes long: looks for a while, and again with another token while the answer is "not yet" (7).
+# The same for what takes long: looks for a while, and again with another token while the answer is "not yet" (7), or while there is
+# none (1): nobody makes a token, or nothing reaches the service.
 patiently() { # SECONDS COMMAND…
     local deadline=$((SECONDS + $1)) left code
     shift
@@ -46,7 +48,12 @@ patiently() { # SECONDS COMMAND…
         left=$((deadline - SECONDS))
         code=0
         cop "$@" --timeout $((left < ${LOOK_SECONDS:-240} ? left : ${LOOK_SECONDS:-240})) || code=$?
-        [ "$code" = 7 ] && [ "$SECONDS" -lt "$deadline" ] || return "$code"
+        case $code in
+            7) ;;
+            1) sleep 5 ;;
+            *) return "$code" ;;
+        esac
+        [ "$SECONDS" -lt "$deadline" ] || return "$code"
     done
 }
 

@@ -137,7 +137,10 @@ impl World {
         let mut release = self.script("infra/pipelines/release.sh");
         release
             .args([MAIN, "kit/ivr.template.yaml", version])
-            .env("TOKEN_COMMAND", "echo one >>tokens && cat id-token")
+            .env(
+                "TOKEN_COMMAND",
+                "echo one >>tokens && test ! -e no-tokens && cat id-token",
+            )
             .env("LOOK_SECONDS", "2")
             .env("SMOKE_CALLER", caller)
             .env("PLAN", "plan.yaml")
@@ -251,6 +254,25 @@ async fn a_release_that_is_taken_back_fails() {
     assert_eq!(status.code(), Some(2), "{said}");
     assert!(said.contains("the rollout was aborted"), "{said}");
     assert_eq!(world.client.show(MAIN).await["active"], "blue");
+}
+
+#[tokio::test]
+async fn a_release_outlasts_whoever_makes_its_tokens() {
+    let world = World::start().await;
+    world.export().await;
+    let release = world.release("3.0", 0);
+    world.until_it_waits_patiently(STEPS).await;
+    fs::write(world.path("no-tokens"), "").expect("a file");
+    let tokens = || world.read("tokens").lines().count();
+    let before = tokens();
+    until("somebody who gets no token", async || {
+        (tokens() > before).then_some(())
+    })
+    .await;
+    fs::remove_file(world.path("no-tokens")).expect("a file");
+    world.client.change(MAIN, Change::abort_rollout()).await;
+    let (status, said) = end(release).await;
+    assert_eq!(status.code(), Some(2), "{said}");
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod completions;
 mod configuration;
 mod confirm;
 mod connection;
+mod credential;
 mod cutover;
 mod decide;
 #[cfg(feature = "embedded")]

@@ -4,15 +4,14 @@
 #   release.sh ENVIRONMENT TEMPLATE FLOW_VERSION
 #
 #   TEMPLATE           the team's flow, with the tokens of `traffic-cop genesys fill` for its name and version
-#   TRAFFIC_COP_SERVER and the other settings of the command line, as usual
-#   TOKEN_COMMAND      prints an access token; asked before every step, since tokens of pipelines last minutes
+#   TRAFFIC_COP_SERVER and the other settings of the command line, as usual; tokens of pipelines end before a release does, so there
+#                      is TRAFFIC_COP_TOKEN_COMMAND, which prints one
 #   INTERFACE          number of the interface that the version is written for; 0 if left out
 #   SMOKE_CALLER       number that the test call comes from; none skips the test
 #   PLAN               file with the plan of the rollout; the default plan if left out
 #   REASON             why, in the history for ever; the version if left out
 #   CLAIM_MINUTES      how long publishing may take; 60 if left out
 #   DRAIN_SECONDS, ROLLOUT_SECONDS     how long to wait, at the most; two hours and a week if left out
-#   LOOK_SECONDS       how long one look may wait before another token is asked for; 240 if left out
 #   ARCHY              Archy's command, archy if left out; with GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_LOCATION
 #
 # Ends with 0 once the candidate is active. Otherwise with the exit code of the step that failed (traffic-cop --help lists them; of the
@@ -27,52 +26,23 @@ archy=${ARCHY:-archy}
 
 step() { printf '\n== %s\n' "$*" >&2; }
 
-# traffic-cop with a token that has only just been made.
-cop() {
-    if [ -n "${TOKEN_COMMAND:-}" ]; then
-        local token
-        # Where this is called and its code looked at, nothing ends by itself: without a token it would go on with none.
-        token=$(bash -c "$TOKEN_COMMAND") || return 1
-        TRAFFIC_COP_TOKEN=$token traffic-cop "$@"
-    else
-        traffic-cop "$@"
-    fi
-}
-
-# The same for what takes long: looks for a while, and again with another token while the answer is "not yet" (7), or while there is
-# none (1): nobody makes a token, or nothing reaches the service.
-patiently() { # SECONDS COMMAND…
-    local deadline=$((SECONDS + $1)) left code
-    shift
-    while :; do
-        left=$((deadline - SECONDS))
-        code=0
-        cop "$@" --timeout $((left < ${LOOK_SECONDS:-240} ? left : ${LOOK_SECONDS:-240})) || code=$?
-        case $code in
-            7) ;;
-            1) sleep 5 ;;
-            *) return "$code" ;;
-        esac
-        [ "$SECONDS" -lt "$deadline" ] || return "$code"
-    done
-}
-
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 step "which slot is idle"
-slot=$(cop slot idle "$environment")
+slot=$(traffic-cop slot idle "$environment")
 echo "$slot" >&2
 
 step "wait until no call is in $slot"
-patiently "${DRAIN_SECONDS:-7200}" slot drain "$environment" --slot "$slot" --wait
+traffic-cop slot drain "$environment" --slot "$slot" --wait --timeout "${DRAIN_SECONDS:-7200}"
 
 # Before the claim: what can go wrong without anybody's harm goes wrong first.
 step "make the flow of $slot"
-cop genesys fill "$environment" --template "$template" --flow-version "$version" --slot "$slot" --out "$work/flow.yaml"
+traffic-cop genesys fill "$environment" --template "$template" --flow-version "$version" --slot "$slot" --out "$work/flow.yaml"
 
 step "claim $slot for $version"
-cop slot claim "$environment" --slot "$slot" --flow-version "$version" --expires-in-minutes "${CLAIM_MINUTES:-60}" --reason "$reason"
+traffic-cop slot claim "$environment" --slot "$slot" --flow-version "$version" --expires-in-minutes "${CLAIM_MINUTES:-60}" \
+    --reason "$reason"
 
 step "publish"
 if ! "$archy" publish --file "$work/flow.yaml" --forceUnlock --location "$GENESYS_LOCATION" \
@@ -83,14 +53,14 @@ if ! "$archy" publish --file "$work/flow.yaml" --forceUnlock --location "$GENESY
 fi
 
 step "register $version in $slot"
-cop flow register "$environment" --slot "$slot" --flow-version "$version" --interface "${INTERFACE:-0}" --reason "$reason"
+traffic-cop flow register "$environment" --slot "$slot" --flow-version "$version" --interface "${INTERFACE:-0}" --reason "$reason"
 
 if [ "$SMOKE_CALLER" != none ]; then
     step "test call"
-    cop smoke "$environment" --caller "$SMOKE_CALLER"
+    traffic-cop smoke "$environment" --caller "$SMOKE_CALLER"
 fi
 
 step "roll out"
-cop rollout start "$environment" ${PLAN:+--plan "$PLAN"} --reason "$reason"
-patiently "${ROLLOUT_SECONDS:-604800}" rollout wait "$environment"
+traffic-cop rollout start "$environment" ${PLAN:+--plan "$PLAN"} --reason "$reason"
+traffic-cop rollout wait "$environment" --timeout "${ROLLOUT_SECONDS:-604800}"
 step "$environment: every new call goes to $version"

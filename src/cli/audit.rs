@@ -60,8 +60,7 @@ impl Export {
         let client = self.admin.client()?;
         let url = client.url(&["v1", "journal", "export"]);
         let request = client.unlimited_request(Method::GET, url);
-        let sent = request.send().await;
-        let response = sent.map_err(|error| client.no_answer(&error))?;
+        let response = client.send(request).await?;
         if !response.status().is_success() {
             let status = response.status();
             let text = response.text().await;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use anyhow::Context as _;
-use http::header::{AUTHORIZATION, HeaderValue};
+use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
-use reqwest::{RequestBuilder, Url};
+use reqwest::{RequestBuilder, Response, Url};
 use serde::de::DeserializeOwned;
 
 use super::connection::{BaseUrl, TokenArgs, TrustArgs};
+use super::credential::Credential;
 use super::exit::Exit;
 use super::failure::Failure;
 
@@ -33,12 +34,28 @@ impl Answer {
     }
 }
 
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Silence {
+    /// The request never arrived.
+    NotSent(Failure),
+    /// It may have arrived.
+    Unknown(Failure),
+}
+
+impl From<Silence> for Failure {
+    fn from(silence: Silence) -> Self {
+        let (Silence::NotSent(failure) | Silence::Unknown(failure)) = silence;
+        failure
+    }
+}
+
 /// A client of one listener.
 #[derive(Debug, Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     base: BaseUrl,
-    authorization: Option<HeaderValue>,
+    credential: Credential,
 }
 
 impl Client {
@@ -64,7 +81,7 @@ impl Client {
         }
         Ok(Self {
             http: builder.build().context("cannot set up the HTTP client")?,
-            authorization: token.authorization(base)?,
+            credential: token.credential(base)?,
             base: base.clone(),
         })
     }
@@ -79,18 +96,54 @@ impl Client {
         self.base.join(segments)
     }
 
-    /// A request with the token and the usual time limit.
+    /// A request with the usual time limit.
     pub(super) fn request(&self, method: Method, url: Url) -> RequestBuilder {
         self.unlimited_request(method, url).timeout(REQUEST_TIMEOUT)
     }
 
-    /// A request with the token that may take as long as it takes.
+    /// A request that may take as long as it takes.
     pub(super) fn unlimited_request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.http.request(method, url);
-        match &self.authorization {
-            Some(authorization) => request.header(AUTHORIZATION, authorization.clone()),
-            None => request,
+        self.http.request(method, url)
+    }
+
+    /// Sends a request with the token; once more, if that is refused and there is another.
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Response, Silence> {
+        let send = async |request: RequestBuilder| {
+            let sent = request.send().await;
+            sent.map_err(|error| match error.is_connect() {
+                true => Silence::NotSent(self.no_answer(&error)),
+                false => Silence::Unknown(self.no_answer(&error)),
+            })
+        };
+        let token = self.credential.authorization().await;
+        let Some(token) = token.map_err(Silence::NotSent)? else {
+            return send(request).await;
+        };
+        // Requests with a body in memory can be cloned.
+        let again = request.try_clone();
+        let response = send(request.header(AUTHORIZATION, token.clone())).await?;
+        let again = again.filter(|_| response.status() == StatusCode::UNAUTHORIZED);
+        let Some(again) = again else {
+            return Ok(response);
+        };
+        // Whoever is refused has had no effect.
+        let other = self.credential.instead_of(&token).await;
+        match other.map_err(Silence::NotSent)? {
+            Some(other) => send(again.header(AUTHORIZATION, other)).await,
+            None => Ok(response),
         }
+    }
+
+    /// Sends a request and reads the whole answer, whatever its status.
+    pub(super) async fn exchange(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(StatusCode, String), Silence> {
+        let response = self.send(request).await?;
+        let status = response.status();
+        let text = response.text().await;
+        let text = text.map_err(|error| Silence::Unknown(self.no_answer(&error)))?;
+        Ok((status, text))
     }
 
     /// Reads a resource.
@@ -100,9 +153,7 @@ impl Client {
 
     /// Sends a request that changes nothing.
     pub(super) async fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {
-        let (status, text) = exchange(request)
-            .await
-            .map_err(|error| self.no_answer(&error))?;
+        let (status, text) = self.exchange(request).await?;
         self.judge(status, text)
     }
 
@@ -112,9 +163,9 @@ impl Client {
             return Ok(Answer { text });
         }
         let mut failure = Failure::from_answer(status, &text);
-        if failure.exit == Exit::NotAllowed && self.authorization.is_none() {
+        if failure.exit == Exit::NotAllowed && self.credential.is_none() {
             failure.hint = Some(
-                "no token was sent; give one with --token-file, or name the server's --data-dir"
+                "no token was sent; give one with --token-file or --token-command, or name the server's --data-dir"
                     .to_owned(),
             );
         }
@@ -132,8 +183,77 @@ impl Client {
     }
 }
 
-/// Sends a request and reads the whole answer.
-pub(super) async fn exchange(request: RequestBuilder) -> reqwest::Result<(StatusCode, String)> {
-    let response = request.send().await?;
-    Ok((response.status(), response.text().await?))
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::connection::AdminArgs;
+    use crate::cli::stand_in::StandIn;
+
+    const REFUSED: (u16, &str) = (401, r#"{"type":"urn:x","title":"who is that?"}"#);
+
+    fn client(server: &StandIn, token: &[&str]) -> Client {
+        #[derive(Parser)]
+        struct Line {
+            #[command(flatten)]
+            admin: AdminArgs,
+        }
+        let line = ["x", "--server", &server.url];
+        let line = Line::try_parse_from(line.iter().chain(token)).unwrap();
+        line.admin.client().unwrap()
+    }
+
+    async fn ask(client: &Client) -> Result<Answer, Failure> {
+        client.get(client.url(&["v1", "environments"])).await
+    }
+
+    #[tokio::test]
+    async fn a_token_that_ends_meanwhile_is_taken_anew_from_where_it_came() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        let path = file.to_str().unwrap();
+        let command = format!("cat '{path}'");
+        for token in [["--token-file", path], ["--token-command", &command]] {
+            let server = StandIn::start(&[(200, "first"), REFUSED, (200, "second")]).await;
+            fs::write(&file, "tc_1\n").unwrap();
+            let client = client(&server, &token);
+            assert_eq!(ask(&client).await.unwrap().text, "first");
+            fs::write(&file, "tc_2\n").unwrap();
+            assert_eq!(ask(&client).await.unwrap().text, "second");
+            let sent = server.authorizations();
+            assert_eq!(sent, ["Bearer tc_1", "Bearer tc_1", "Bearer tc_2"]);
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_with_every_token_is_told_so_after_one_more() {
+        for (token, requests) in [
+            (["--token", "tc_1"], 1),
+            (["--token-command", "echo tc_1"], 1),
+            (["--token-command", "date +%N"], 2),
+        ] {
+            let server = StandIn::start(&[REFUSED, REFUSED]).await;
+            let failure = ask(&client(&server, &token)).await.unwrap_err();
+            assert_eq!(failure.exit, Exit::NotAllowed);
+            assert_eq!(server.authorizations().len(), requests, "{token:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_to_get_another_token_may_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("token");
+        let path = file.to_str().unwrap();
+        let server = StandIn::start(&[REFUSED, REFUSED, (200, "at last")]).await;
+        fs::write(&file, "tc_1").unwrap();
+        let client = client(&server, &["--token-command", &format!("cat '{path}'")]);
+        client.credential.authorization().await.unwrap();
+        fs::remove_file(&file).unwrap();
+        assert!(!ask(&client).await.unwrap_err().is_for_good());
+        fs::write(&file, "tc_2").unwrap();
+        assert_eq!(ask(&client).await.unwrap().text, "at last");
+    }
 }

@@ -8,10 +8,10 @@ use std::str::FromStr;
 
 use anyhow::Context as _;
 use clap::Args;
-use http::header::HeaderValue;
 use reqwest::{Certificate, ClientBuilder, Identity, Url};
 
 use super::client::Client;
+use super::credential::Credential;
 use super::failure::Failure;
 use crate::config::{Secret, admin_token_file};
 use crate::root_url::RootUrl;
@@ -110,9 +110,17 @@ pub(super) struct TokenArgs {
         help_heading = HEADING
     )]
     token: Option<Secret>,
-    /// File with the access token.
+    /// File with the access token. It is read again once the token is refused: somebody may have put another one there.
     #[arg(long, env = "TRAFFIC_COP_TOKEN_FILE", value_name = "FILE", help_heading = HEADING)]
     token_file: Option<PathBuf>,
+    /// Command for `sh` that prints an access token. It is run again once the token is refused: those of pipelines end in minutes.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_TOKEN_COMMAND",
+        value_name = "COMMAND",
+        help_heading = HEADING
+    )]
+    token_command: Option<String>,
     /// Data directory of a server on this host, whose first admin token is used if no other is given.
     #[arg(
         long,
@@ -131,40 +139,33 @@ impl TokenArgs {
         Self {
             token: Some(token),
             token_file: None,
+            token_command: None,
             data_dir: PathBuf::new(),
         }
     }
 
-    /// The `Authorization` header for `server`.
-    pub(super) fn authorization(&self, server: &BaseUrl) -> Result<Option<HeaderValue>, Failure> {
-        let Some(token) = self.find(server)? else {
-            return Ok(None);
-        };
-        let header = HeaderValue::from_str(&format!("Bearer {}", token.reveal().trim()));
-        let mut header = header.map_err(|_| {
-            Failure::usage("the token has characters that no token has; is it the right file?")
-        })?;
-        header.set_sensitive(true);
-        Ok(Some(header))
-    }
-
-    /// The token in the data directory belongs to the server on this host: no other server gets to see it.
-    fn find(&self, server: &BaseUrl) -> anyhow::Result<Option<Secret>> {
+    /// What proves to `server` who asks. The token in the data directory belongs to the server on this host: no other server gets
+    /// to see it.
+    pub(super) fn credential(&self, server: &BaseUrl) -> Result<Credential, Failure> {
         let is_given = |token: &&Secret| !token.reveal().trim().is_empty();
         if let Some(token) = self.token.as_ref().filter(is_given) {
-            return Ok(Some(token.clone()));
+            return Credential::fixed(token);
         }
         if let Some(file) = &self.token_file {
-            let text = fs::read_to_string(file)
-                .with_context(|| format!("cannot read the token file {}", file.display()))?;
-            return Ok(Some(Secret::from(text)));
+            return Credential::file(file.clone());
+        }
+        let is_given = |command: &&String| !command.trim().is_empty();
+        if let Some(command) = self.token_command.as_ref().filter(is_given) {
+            return Ok(Credential::command(command.clone()));
         }
         if !server.is_loopback() {
-            return Ok(None);
+            return Ok(Credential::none());
         }
         // A file that is missing, or somebody else's, is no token: some requests need none.
-        let text = fs::read_to_string(admin_token_file(&self.data_dir)).ok();
-        Ok(text.map(Secret::from))
+        match fs::read_to_string(admin_token_file(&self.data_dir)) {
+            Ok(text) => Credential::fixed(&Secret::from(text)),
+            Err(_) => Ok(Credential::none()),
+        }
     }
 }
 
@@ -219,12 +220,15 @@ impl BaseUrl {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HeaderValue;
+
     use super::*;
 
     fn tokens(directory: &std::path::Path) -> TokenArgs {
         TokenArgs {
             token: None,
             token_file: None,
+            token_command: None,
             data_dir: directory.to_owned(),
         }
     }
@@ -250,40 +254,42 @@ mod tests {
         }
     }
 
-    #[test]
-    fn the_token_of_the_data_directory_is_for_this_host_only() {
+    /// What a request to `server` proves its sender with.
+    async fn authorization(args: &TokenArgs, server: &str) -> Option<HeaderValue> {
+        let credential = args.credential(&server.parse().unwrap()).unwrap();
+        credential.authorization().await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn the_token_of_the_data_directory_is_for_this_host_only() {
         let directory = tempfile::tempdir().unwrap();
         fs::write(admin_token_file(directory.path()), "tc_secret\n").unwrap();
-        let authorization = |server: &str| {
-            tokens(directory.path())
-                .authorization(&server.parse().unwrap())
-                .unwrap()
-        };
+        let args = tokens(directory.path());
         for here in ["http://127.0.0.1:8081", "http://localhost", "https://[::1]"] {
-            assert_eq!(authorization(here).unwrap(), "Bearer tc_secret", "{here}");
+            let sent = authorization(&args, here).await;
+            assert_eq!(sent.unwrap(), "Bearer tc_secret", "{here}");
         }
         for elsewhere in ["http://10.0.0.1", "https://localhost.example"] {
-            assert_eq!(authorization(elsewhere), None, "{elsewhere}");
+            assert_eq!(authorization(&args, elsewhere).await, None, "{elsewhere}");
         }
     }
 
-    #[test]
-    fn a_token_that_is_given_comes_first_and_an_empty_one_is_none() {
+    #[tokio::test]
+    async fn a_token_that_is_given_comes_first_and_an_empty_one_is_none() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("token");
         fs::write(&file, "tc_file").unwrap();
-        let server = "https://x.example".parse().unwrap();
         let mut args = tokens(directory.path());
-        args.token_file = Some(file);
         args.token = Some(Secret::from("tc_given".to_owned()));
-        assert_eq!(
-            args.authorization(&server).unwrap().unwrap(),
-            "Bearer tc_given"
-        );
+        args.token_file = Some(file);
+        args.token_command = Some("echo tc_printed".to_owned());
+        let sent = async |args: &TokenArgs| authorization(args, "https://x.example").await;
+        assert_eq!(sent(&args).await.unwrap(), "Bearer tc_given");
         args.token = Some(Secret::from(String::new()));
-        assert_eq!(
-            args.authorization(&server).unwrap().unwrap(),
-            "Bearer tc_file"
-        );
+        assert_eq!(sent(&args).await.unwrap(), "Bearer tc_file");
+        args.token_file = None;
+        assert_eq!(sent(&args).await.unwrap(), "Bearer tc_printed");
+        args.token_command = Some(String::new());
+        assert_eq!(sent(&args).await, None);
     }
 }

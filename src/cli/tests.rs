@@ -216,6 +216,7 @@ fn only_what_is_about_the_connection_is_listed_there() {
             "server",
             "token",
             "token_file",
+            "token_command",
             "data_dir",
             "ca_certificate",
             "client_certificate",

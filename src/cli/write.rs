@@ -12,7 +12,7 @@ use reqwest::{RequestBuilder, Url};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::client::{Answer, Client, REQUEST_TIMEOUT, exchange};
+use super::client::{Answer, Client, REQUEST_TIMEOUT, Silence};
 use super::failure::Failure;
 use crate::domain::ids::{IdempotencyKey, Reason, Revision};
 
@@ -73,14 +73,6 @@ pub(super) struct Write {
     pub(super) wait: Option<u16>,
 }
 
-/// Why an attempt gives no verdict on the write.
-enum Silence {
-    /// The request never arrived.
-    NotSent(Failure),
-    /// It may have arrived.
-    Unknown(Failure),
-}
-
 impl Client {
     /// Sends `write`, again under the same key if the answer is lost.
     pub(super) async fn write(&self, write: &Write) -> Result<Answer, Failure> {
@@ -100,7 +92,7 @@ impl Client {
             };
             may_have_arrived |= matches!(silence, Silence::Unknown(_));
             if attempt == ATTEMPTS {
-                let (Silence::NotSent(failure) | Silence::Unknown(failure)) = silence;
+                let failure = Failure::from(silence);
                 return Err(if may_have_arrived {
                     failure.with_unknown_outcome(&write.key)
                 } else {
@@ -115,14 +107,13 @@ impl Client {
 
     /// One attempt: the server's verdict, or none.
     async fn attempt(&self, write: &Write) -> Result<Result<Answer, Failure>, Silence> {
-        match exchange(self.prepare(write)).await {
+        match self.exchange(self.prepare(write)).await {
             // Ours means that the server does not know; a gateway's, that the gateway does not.
             Ok((StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT, text)) => Err(
                 Silence::Unknown(Failure::from_answer(StatusCode::GATEWAY_TIMEOUT, &text)),
             ),
             Ok((status, text)) => Ok(self.judge(status, text)),
-            Err(error) if error.is_connect() => Err(Silence::NotSent(self.no_answer(&error))),
-            Err(error) => Err(Silence::Unknown(self.no_answer(&error))),
+            Err(silence) => Err(silence),
         }
     }
 

@@ -24,8 +24,8 @@ cp "$3" "$PLACE/archy.flow"
 exit "$ARCHY_EXIT"
 "#;
 
-/// Steps of a release before it waits: idle, drain, fill, claim, register, start. A test call is one more.
-const STEPS: usize = 6;
+/// Steps of a release, each of which asks for a token: idle, drain, fill, claim, register, start, wait. A test call is one more.
+const STEPS: usize = 7;
 /// Whose call is the test.
 const TESTER: &str = "+4930123456";
 
@@ -37,8 +37,7 @@ const PLAN: &str = "steps: [{weight: 100, bake_minutes: 0}]\nhold_back_percent: 
 struct World {
     service: Service,
     client: Client,
-    /// Ends with the world.
-    _issuer: Issuer,
+    issuer: Issuer,
     place: TempDir,
 }
 
@@ -48,20 +47,6 @@ impl World {
         let data = place.path().join("data");
         let service = Service::embedded(&data);
         let client = service.client(&admin_token(&data));
-        let issuer = Issuer::start().await;
-        let entry = json!({
-            "name": "pipelines", "url": issuer.url(), "audience": "traffic-cop",
-            "claims": { "repository": "acme/ivr" }, "scopes": ["operate"], "environments": [MAIN], "reason": "a test",
-        });
-        client.send(Method::POST, "/v1/issuers", &entry).await.ok();
-        until("the keys of the issuer", async || {
-            let issuers = client.get("/v1/issuers").await;
-            (issuers["issuers"][0]["keys"] == 1).then_some(())
-        })
-        .await;
-        let now = SystemClock::start().now().as_second();
-        let claims = json!({ "sub": "repo:acme/ivr", "repository": "acme/ivr" });
-        fs::write(place.path().join("id-token"), issuer.token(now, claims)).expect("a file");
         fs::write(place.path().join("plan.yaml"), PLAN).expect("a file");
         let binaries = place.path().join("bin");
         fs::create_dir(&binaries).expect("a directory");
@@ -69,12 +54,42 @@ impl World {
         let archy = binaries.join("archy");
         fs::write(&archy, ARCHY).expect("a file");
         fs::set_permissions(&archy, fs::Permissions::from_mode(0o755)).expect("a program");
-        Self {
+        let world = Self {
             service,
             client,
-            _issuer: issuer,
+            issuer: Issuer::start().await,
             place,
-        }
+        };
+        world.trust("first").await;
+        world
+    }
+
+    /// Lets in whoever has a token of `job`, and has such a token made from now on.
+    async fn trust(&self, job: &str) {
+        let entry = json!({
+            "name": job, "url": self.issuer.url(), "audience": "traffic-cop", "claims": { "repository": "acme/ivr", "job": job },
+            "scopes": ["operate"], "environments": [MAIN], "reason": "a test",
+        });
+        self.client
+            .send(Method::POST, "/v1/issuers", &entry)
+            .await
+            .ok();
+        until("the keys of the issuer", async || {
+            let issuers = self.client.get("/v1/issuers").await;
+            let mut issuers = issuers["issuers"].as_array()?.iter();
+            issuers.all(|issuer| issuer["keys"] == 1).then_some(())
+        })
+        .await;
+        let now = SystemClock::start().now().as_second();
+        let claims = json!({ "sub": "repo:acme/ivr", "repository": "acme/ivr", "job": job });
+        fs::write(self.path("id-token"), self.issuer.token(now, claims)).expect("a file");
+    }
+
+    /// Has the tokens of `job` end.
+    async fn distrust(&self, job: &str) {
+        let path = format!("/v1/issuers/{job}?reason=a%20test");
+        let ended = self.client.send(Method::DELETE, &path, &json!({})).await;
+        ended.ok();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -138,10 +153,9 @@ impl World {
         release
             .args([MAIN, "kit/ivr.template.yaml", version])
             .env(
-                "TOKEN_COMMAND",
+                "TRAFFIC_COP_TOKEN_COMMAND",
                 "echo one >>tokens && test ! -e no-tokens && cat id-token",
             )
-            .env("LOOK_SECONDS", "2")
             .env("SMOKE_CALLER", caller)
             .env("PLAN", "plan.yaml")
             .env("GENESYS_CLIENT_ID", "an id")
@@ -164,10 +178,15 @@ impl World {
         decision["Slot"].clone()
     }
 
-    /// Waits until the script looks at the rollout for the second time, with another token, after so many steps before that.
-    async fn until_it_waits_patiently(&self, steps: usize) {
-        until("a second look at the rollout", async || {
-            (self.read("tokens").lines().count() >= steps + 2).then_some(())
+    /// How often a token was asked for.
+    fn tokens(&self) -> usize {
+        self.read("tokens").lines().count()
+    }
+
+    /// Waits until the script waits for the end of the rollout, its last step of so many.
+    async fn until_it_waits(&self, steps: usize) {
+        until("a look at the rollout", async || {
+            (self.tokens() >= steps).then_some(())
         })
         .await;
     }
@@ -196,7 +215,7 @@ async fn a_release_goes_from_the_teams_file_to_every_caller() {
     let version = "3.0 +\"x\"\\ ${y} {{z}}";
     let release = world.release_tried_by(TESTER, version, 0);
     assert_eq!(world.call_as_the_tester().await, "green");
-    world.until_it_waits_patiently(STEPS + 1).await;
+    world.until_it_waits(STEPS + 1).await;
     let running = world.client.try_rollout(MAIN).await.expect("a rollout");
     assert_eq!(
         (&running["status"], &running["flow_version"]),
@@ -248,7 +267,7 @@ async fn a_release_that_is_taken_back_fails() {
     let world = World::start().await;
     world.export().await;
     let release = world.release("3.0", 0);
-    world.until_it_waits_patiently(STEPS).await;
+    world.until_it_waits(STEPS).await;
     world.client.change(MAIN, Change::abort_rollout()).await;
     let (status, said) = end(release).await;
     assert_eq!(status.code(), Some(2), "{said}");
@@ -257,16 +276,16 @@ async fn a_release_that_is_taken_back_fails() {
 }
 
 #[tokio::test]
-async fn a_release_outlasts_whoever_makes_its_tokens() {
+async fn a_release_outlasts_its_tokens_and_whoever_makes_them() {
     let world = World::start().await;
     world.export().await;
     let release = world.release("3.0", 0);
-    world.until_it_waits_patiently(STEPS).await;
+    world.until_it_waits(STEPS).await;
     fs::write(world.path("no-tokens"), "").expect("a file");
-    let tokens = || world.read("tokens").lines().count();
-    let before = tokens();
+    world.trust("second").await;
+    world.distrust("first").await;
     until("somebody who gets no token", async || {
-        (tokens() > before).then_some(())
+        (world.tokens() > STEPS).then_some(())
     })
     .await;
     fs::remove_file(world.path("no-tokens")).expect("a file");

@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::MAIN;
@@ -77,5 +78,43 @@ async fn a_test_ends_with_the_call_with_the_time_and_with_a_signal_and_leaves_no
         "{ended}"
     );
     assert_eq!(overrides().await, json!([]));
+    service.stop().await;
+}
+
+#[tokio::test]
+async fn a_test_outlasts_its_token_where_another_is_put_in_its_place() {
+    let data = tempfile::tempdir().expect("a directory");
+    let service = Service::embedded(data.path());
+    let client = service.client(&crate::world::admin_token(data.path()));
+    let token = async |name: &str| {
+        let token = json!({ "name": name, "scopes": ["operate"], "reason": "a test" });
+        let made = client.send(Method::POST, "/v1/tokens", &token).await.ok();
+        ["id", "token"].map(|member| made[member].as_str().expect("a text").to_owned())
+    };
+    let ([id, first], [_, second]) = (token("first").await, token("second").await);
+    let file = data.path().join("token");
+    std::fs::write(&file, first).expect("a file");
+    let file_argument = file.to_str().expect("a readable path");
+    let mut smoke = smoke(&service, data.path(), &["--token-file", file_argument]);
+    let mut test = Process::start(&mut smoke);
+    crate::world::until("its override", async || {
+        (client.show(MAIN).await["overrides"] != json!([])).then_some(())
+    })
+    .await;
+    std::fs::write(&file, second).expect("a file");
+    let path = format!("/v1/tokens/{id}?reason=a%20test");
+    client.send(Method::DELETE, &path, &json!({})).await.ok();
+    let call = json!({ "Conversation_ID": "the test call", "ANI": TESTER });
+    client.decide_about(MAIN, call).await;
+    client.report(MAIN, "the test call", false).await;
+    let (code, ended) = end(&mut test).await;
+    assert_eq!(
+        (code, &ended["outcome"]),
+        (Some(0), &"ended_well".into()),
+        "{ended}"
+    );
+    assert_eq!(ended["override_removed"], true);
+    let history = client.history(MAIN).await;
+    assert_eq!(history[0]["actor"], "second");
     service.stop().await;
 }

@@ -14,6 +14,7 @@ use x509_parser::parse_x509_certificate;
 
 use super::{Check, checks};
 use crate::cli::client::Client;
+use crate::cli::failure::Failure;
 use crate::clock::{Clock, SystemClock};
 use crate::domain::ids::EnvironmentName;
 
@@ -142,14 +143,16 @@ fn url(client: &Client, path: &[&str]) -> Url {
 }
 
 async fn ask(clock: &Arc<dyn Clock>, client: &Client, request: RequestBuilder) -> Answer {
-    let told = |error: reqwest::Error| client.no_answer(&error).problem.message().to_owned();
+    let told = |failure: Failure| failure.problem.message().to_owned();
     let began = clock.monotonic();
-    let response = request.send().await.map_err(told)?;
+    let response = client.send(request).await;
+    let response = response.map_err(|silence| told(silence.into()))?;
     let (status, headers) = (response.status(), response.headers().clone());
     let is_encrypted = response.url().scheme() == "https";
     let certificate = response.extensions().get::<TlsInfo>();
     let not_after = certificate.and_then(|info| not_after(info.peer_certificate()?));
-    let text = response.text().await.map_err(told)?;
+    let text = response.text().await;
+    let text = text.map_err(|error| told(client.no_answer(&error)))?;
     Ok(Asked {
         status,
         body: serde_json::from_str(&text).unwrap_or_default(),

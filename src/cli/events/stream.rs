@@ -87,10 +87,7 @@ impl Follower {
         if let Some(last) = &self.last {
             request = request.header(LAST_EVENT_ID, last);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|error| client.no_answer(&error))?;
+        let response = client.send(request).await?;
         let status = response.status();
         if status == StatusCode::OK {
             return Ok(response);

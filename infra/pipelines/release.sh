@@ -12,9 +12,10 @@
 #   REASON             why, in the history for ever; the version if left out
 #   CLAIM_MINUTES      how long publishing may take; 60 if left out
 #   DRAIN_SECONDS, ROLLOUT_SECONDS     how long to wait, at the most; two hours and a week if left out
+#   ROLLOUT_WAIT       no if somebody else waits for the end: then this ends with 0 once the rollout has begun
 #   ARCHY              Archy's command, archy if left out; with GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_LOCATION
 #
-# Ends with 0 once the candidate is active. Otherwise with the exit code of the step that failed (traffic-cop --help lists them; of the
+# Ends with 0 once the candidate is active, or the rollout has begun. Otherwise with the exit code of the step that failed (traffic-cop --help lists them; of the
 # last one, 2 is an aborted rollout and 3 one that needs a person), and callers are where that step left them.
 set -euo pipefail
 
@@ -62,5 +63,9 @@ fi
 
 step "roll out"
 traffic-cop rollout start "$environment" ${PLAN:+--plan "$PLAN"} --reason "$reason"
+if [ "${ROLLOUT_WAIT:-}" = no ]; then
+    exit 0
+fi
+step "wait for the end"
 traffic-cop rollout wait "$environment" --timeout "${ROLLOUT_SECONDS:-604800}"
 step "$environment: every new call goes to $version"

@@ -100,12 +100,11 @@ impl World {
         fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    /// A script on the pipeline's machine, with the deployment's settings and no token.
-    fn script(&self, path: &str) -> Command {
+    /// A shell on the pipeline's machine, with the settings of the deployment and of releases, and no token.
+    fn shell(&self, line: &str, archy_exit: u8) -> Command {
         let mut command = Command::new("bash");
         command
-            .args(["-c", "PATH=$PLACE/bin:$PATH; exec \"$0\" \"$@\""])
-            .arg(Path::new(ROOT).join(path))
+            .args(["-c", &format!("PATH=$PLACE/bin:$PATH; {line}")])
             .env("PLACE", self.place.path())
             .env(
                 "TRAFFIC_COP_SERVER",
@@ -116,6 +115,12 @@ impl World {
                 format!("http://{}", self.service.decisions),
             )
             .env("TRAFFIC_COP_DATA_DIR", self.path("nobody"))
+            .env("SMOKE_CALLER", "none")
+            .env("PLAN", "plan.yaml")
+            .env("GENESYS_CLIENT_ID", "an id")
+            .env("GENESYS_CLIENT_SECRET", "a secret")
+            .env("GENESYS_LOCATION", "prod_eu_central_1")
+            .env("ARCHY_EXIT", archy_exit.to_string())
             .current_dir(self.place.path());
         command
     }
@@ -149,19 +154,16 @@ impl World {
 
     /// The same, with a test call of `caller`.
     fn release_tried_by(&self, caller: &str, version: &str, archy_exit: u8) -> Process {
-        let mut release = self.script("infra/pipelines/release.sh");
+        let script = Path::new(ROOT).join("infra/pipelines/release.sh");
+        let mut release = self.shell("exec \"$0\" \"$@\"", archy_exit);
         release
+            .arg(script)
             .args([MAIN, "kit/ivr.template.yaml", version])
             .env(
                 "TRAFFIC_COP_TOKEN_COMMAND",
                 "echo one >>tokens && test ! -e no-tokens && cat id-token",
             )
-            .env("SMOKE_CALLER", caller)
-            .env("PLAN", "plan.yaml")
-            .env("GENESYS_CLIENT_ID", "an id")
-            .env("GENESYS_CLIENT_SECRET", "a secret")
-            .env("GENESYS_LOCATION", "prod_eu_central_1")
-            .env("ARCHY_EXIT", archy_exit.to_string());
+            .env("SMOKE_CALLER", caller);
         Process::start(&mut release)
     }
 
@@ -292,6 +294,53 @@ async fn a_release_outlasts_its_tokens_and_whoever_makes_them() {
     world.client.change(MAIN, Change::abort_rollout()).await;
     let (status, said) = end(release).await;
     assert_eq!(status.code(), Some(2), "{said}");
+}
+
+/// The commands of the Jenkinsfile, in their order; Groovy has them in apostrophes.
+fn commands_of_jenkins() -> Vec<String> {
+    let file = Path::new(ROOT).join("infra/pipelines/Jenkinsfile");
+    let text = fs::read_to_string(file).expect("a Jenkinsfile");
+    let command = |line: &str| {
+        let quoted = line
+            .strip_prefix("patiently(")
+            .or(line.strip_prefix("sh "))?;
+        let quoted = quoted.trim_end_matches(')').strip_prefix('\'')?;
+        quoted.strip_suffix('\'').map(str::to_owned)
+    };
+    let lines = text.lines().map(str::trim);
+    lines.filter_map(command).collect()
+}
+
+#[tokio::test]
+async fn jenkins_waits_by_looks_before_the_script_and_after_it() {
+    let world = World::start().await;
+    world.export().await;
+    symlink(Path::new(ROOT).join("infra"), world.path("infra")).expect("a link");
+    fs::copy(world.path("kit/ivr.template.yaml"), world.path("ivr.yaml")).expect("a file");
+    let run = async |line: &str| {
+        let mut command = world.shell(&line.replace("--timeout 1800", "--timeout 1"), 0);
+        command
+            .env("TRAFFIC_COP_TOKEN_FILE", "id-token")
+            .env("FLOW_VERSION", "3.0");
+        let (status, said) = end(Process::start(&mut command)).await;
+        (status.code(), said)
+    };
+    let commands: [String; 3] = commands_of_jenkins().try_into().expect("three commands");
+    let [drain, release, wait] = commands;
+    for look in [&drain, &wait] {
+        assert!(look.ends_with(" --timeout 1800"), "{look}");
+    }
+    for line in [&drain, &release] {
+        let (code, said) = run(line).await;
+        assert_eq!(code, Some(0), "{line}: {said}");
+    }
+    let done = world.done_by_the_pipeline().await;
+    assert_eq!(done, ["claim", "register", "start_rollout"]);
+    let (code, said) = run(&wait).await;
+    assert_eq!(code, Some(7), "it is asked again: {said}");
+    world.client.change(MAIN, Change::abort_rollout()).await;
+    let (code, said) = run(&wait).await;
+    assert_eq!(code, Some(2), "{said}");
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 #   TRAFFIC_COP_SERVER and the other settings of the command line, as usual; tokens of pipelines end before a release does, so there
 #                      is TRAFFIC_COP_TOKEN_COMMAND, which prints one
 #   INTERFACE          number of the interface that the version is written for; 0 if left out
+#   PUBLISHED_VERSION  what Genesys Cloud calls what was published; the service asks for it if left out, or goes without
 #   SMOKE_CALLER       number that the test call comes from; none skips the test
 #   PLAN               file with the plan of the rollout; the default plan if left out
 #   REASON             why, in the history for ever; the version if left out
@@ -15,8 +16,9 @@
 #   ROLLOUT_WAIT       no if somebody else waits for the end: then this ends with 0 once the rollout has begun
 #   ARCHY              Archy's command, archy if left out; with GENESYS_CLIENT_ID, GENESYS_CLIENT_SECRET and GENESYS_LOCATION
 #
-# Ends with 0 once the candidate is active, or the rollout has begun. Otherwise with the exit code of the step that failed (traffic-cop --help lists them; of the
-# last one, 2 is an aborted rollout and 3 one that needs a person), and callers are where that step left them.
+# Ends with 0 once the candidate is active, or the rollout has begun. Otherwise with the exit code of the step that failed
+# (traffic-cop --help lists them; of the last one, 2 is an aborted rollout and 3 one that needs a person), and callers are where that
+# step left them.
 set -euo pipefail
 
 environment=${1:?environment} template=${2:?template} version=${3:?flow version}
@@ -54,7 +56,8 @@ if ! "$archy" publish --file "$work/flow.yaml" --forceUnlock --location "$GENESY
 fi
 
 step "register $version in $slot"
-traffic-cop flow register "$environment" --slot "$slot" --flow-version "$version" --interface "${INTERFACE:-0}" --reason "$reason"
+traffic-cop flow register "$environment" --slot "$slot" --flow-version "$version" \
+    --published-version "${PUBLISHED_VERSION:-current-if-known}" --interface "${INTERFACE:-0}" --reason "$reason"
 
 if [ "$SMOKE_CALLER" != none ]; then
     step "test call"

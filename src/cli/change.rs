@@ -96,16 +96,31 @@ impl Change {
         self
     }
 
+    /// A client of the server that it is asked of.
+    pub(super) fn client(&self) -> Result<Client, Failure> {
+        self.target.admin.client()
+    }
+
     /// Carries out the command and prints what came of it.
     pub(super) async fn execute(self, command: Command, output: Output) -> Result<(), Failure> {
-        let client = self.target.admin.client()?;
+        let client = self.client()?;
+        self.execute_by(&client, command, output).await
+    }
+
+    /// The same, by who has a client already.
+    pub(super) async fn execute_by(
+        self,
+        client: &Client,
+        command: Command,
+        output: Output,
+    ) -> Result<(), Failure> {
         let if_match = match self.if_match {
             Some(revision) => Some(Revision(revision)),
             // A rescue depends on nothing that was seen, and must not wait for a look.
             None if command.is_rescue() => None,
-            None => Some(current_revision(&client, &self.target.environment).await?),
+            None => Some(current_revision(client, &self.target.environment).await?),
         };
-        self.target.send(&client, command, if_match, output).await
+        self.target.send(client, command, if_match, output).await
     }
 }
 

@@ -40,6 +40,7 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
         "cutover Main --skip-preflight --reason r",
         "preflight Main",
         "flow register Main --flow-version 2 --published-version 45.0 --reason r",
+        "flow register Main --flow-version 2 --published-version current-if-known --reason r",
         "smoke Main --caller +49301 --for 2h --timeout 60 --simulate",
         "smoke Main --dialled 0800 --reason r",
         "smoke Main --direct 7f3b3a52-3d0e-4f7e-9b8e-0a4f6b1d2c3e",

@@ -199,6 +199,24 @@ pub fn judge(flow: Option<&Flow>, expected: &FlowVersion) -> Vec<Finding> {
 }
 
 impl Flow {
+    /// What is published, as a version that is registered is to be called.
+    ///
+    /// # Errors
+    /// There is no such thing, or none that Genesys Cloud tells.
+    pub fn published(&self) -> Result<PublishedVersion, Finding> {
+        if self.deleted == Some(true) {
+            return Err(Finding::Deleted);
+        }
+        let published = self.published_version.as_ref();
+        let published = published.ok_or(Finding::Unpublished)?;
+        // By its id before its name: what other answers of Genesys Cloud call a version is not documented.
+        let texts = [&published.id, &published.name].into_iter().flatten();
+        let mut versions = texts.filter_map(|text| text.trim().parse().ok());
+        versions
+            .next()
+            .ok_or(Finding::Untold("which version is published"))
+    }
+
     fn inactivity(&self) -> Option<Finding> {
         match self.active {
             Some(true) => None,

@@ -17,6 +17,7 @@ mod mirror;
 mod moment;
 mod operations;
 pub(super) mod preflight;
+mod publication;
 mod receipt;
 mod refusals;
 mod repair;
@@ -48,6 +49,7 @@ pub(super) fn router() -> OpenApiRouter<Arc<Listener>> {
         .routes(routes!(history::list))
         .routes(routes!(drain::show))
         .routes(routes!(preflight::show))
+        .routes(routes!(publication::show))
         .routes(routes!(explain::explain))
         .routes(routes!(commands::register))
         .routes(routes!(commands::claim))

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::config::Policy;
 use crate::domain::environment::FlowVersion;
-use crate::domain::ids::FlowId;
+use crate::domain::ids::{FlowId, PublishedVersion};
 use crate::genesys::client::{AskError, Client};
-use crate::genesys::preflight::{Finding, judge};
+use crate::genesys::preflight::{Finding, Flow, judge};
 
 /// Who looks, and what follows.
 #[derive(Debug)]
@@ -76,14 +76,52 @@ impl Outcome {
     }
 }
 
+/// What is published of a flow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// This version.
+    Known(PublishedVersion),
+    /// None, as Genesys Cloud says it.
+    None(Finding),
+    /// Genesys Cloud was asked in vain. Why, after "Genesys Cloud".
+    Unknown(String),
+    /// It was not asked. Why.
+    Skipped(&'static str),
+}
+
+impl Published {
+    /// The version, if it is known.
+    #[must_use]
+    pub fn version(self) -> Option<PublishedVersion> {
+        match self {
+            Self::Known(version) => Some(version),
+            Self::None(_) | Self::Unknown(_) | Self::Skipped(_) => None,
+        }
+    }
+
+    /// Why there is none.
+    #[must_use]
+    pub fn because(&self) -> Option<String> {
+        match self {
+            Self::Known(_) => None,
+            Self::None(finding) => Some(finding.to_string()),
+            Self::Unknown(because) => Some(format!("Genesys Cloud {because}")),
+            Self::Skipped(because) => Some((*because).to_owned()),
+        }
+    }
+}
+
+/// Why nothing is known of a flow.
+enum NoFlow {
+    Unknown(String),
+    Skipped(&'static str),
+}
+
 impl Preflight {
     /// Looks at `flow`, which should hold `expected`. Takes no longer than the budget.
     pub async fn look(&self, flow: &FlowId, expected: &FlowVersion) -> Outcome {
-        let Some(client) = &self.client else {
-            return Outcome::Skipped("no access to Genesys Cloud");
-        };
-        match tokio::time::timeout(self.budget, client.flow(flow)).await {
-            Ok(Ok(flow)) => {
+        match self.ask(flow).await {
+            Ok(flow) => {
                 let findings = judge(flow.as_ref(), expected);
                 if findings.iter().any(Finding::is_problem) {
                     Outcome::Unfit(findings)
@@ -91,13 +129,42 @@ impl Preflight {
                     Outcome::Fit(findings)
                 }
             }
+            Err(NoFlow::Unknown(because)) => Outcome::Unknown(because),
+            Err(NoFlow::Skipped(because)) => Outcome::Skipped(because),
+        }
+    }
+
+    /// Finds out what is published of `flow`. Takes no longer than the budget.
+    pub async fn published(&self, flow: &FlowId) -> Published {
+        let flow = match self.ask(flow).await {
+            Ok(Some(flow)) => flow,
+            Ok(None) => {
+                let because = "does not show the flow: compare its id and division";
+                return Published::Unknown(because.to_owned());
+            }
+            Err(NoFlow::Unknown(because)) => return Published::Unknown(because),
+            Err(NoFlow::Skipped(because)) => return Published::Skipped(because),
+        };
+        match flow.published() {
+            Ok(version) => Published::Known(version),
+            Err(finding) if finding.is_problem() => Published::None(finding),
+            Err(_) => Published::Unknown("does not say which version is published".to_owned()),
+        }
+    }
+
+    async fn ask(&self, flow: &FlowId) -> Result<Option<Flow>, NoFlow> {
+        let client = self.client.as_ref();
+        let client = client.ok_or(NoFlow::Skipped("no access to Genesys Cloud"))?;
+        match tokio::time::timeout(self.budget, client.flow(flow)).await {
+            Ok(Ok(flow)) => Ok(flow),
             Ok(Err(error)) => {
-                tracing::warn!(%flow, %error, "a preflight found nothing out");
-                Outcome::Unknown(why(&error))
+                tracing::warn!(%flow, %error, "a look at a flow found nothing out");
+                Err(NoFlow::Unknown(why(&error)))
             }
             Err(_) => {
-                tracing::warn!(%flow, "a preflight took too long");
-                Outcome::Unknown(format!("did not answer within {:?}", self.budget))
+                tracing::warn!(%flow, "a look at a flow took too long");
+                let budget = self.budget;
+                Err(NoFlow::Unknown(format!("did not answer within {budget:?}")))
             }
         }
     }

@@ -84,6 +84,10 @@ const ROWS: &[(&str, Needs)] = &[
         Needs::OperateHere,
     ),
     (
+        "GET /v1/environments/{environment}/publication",
+        Needs::OperateHere,
+    ),
+    (
         "GET /v1/environments/{environment}/test-calls",
         Needs::ReadHere,
     ),

@@ -315,3 +315,42 @@ async fn a_registered_published_version_is_shown() {
         ("45.0".into(), Value::Null)
     );
 }
+
+#[tokio::test]
+async fn whoever_registers_can_ask_what_is_published() {
+    let mut world = World::start(Policy::Off).await;
+    let ask = async |app: &TestApp, query: &str| {
+        let path = format!("/v1/environments/{MAIN}/publication{query}");
+        app.admin("GET", &path).send().await
+    };
+    let claim = json!({ "flow_version": "v3" });
+    world.app.advance(Duration::from_secs(3600));
+    world.app.ask(MAIN, "claim", claim).await.ok();
+    let known = ask(&world.app, "").await.ok().json();
+    assert_snapshot!(known.to_string(), @r#"{"because":null,"environment":"Main_IVR","flow":{"id":"flow-green","name":"Main IVR Green"},"outcome":"known","published_version":"45.0","revision":3,"slot":"green"}"#);
+    let blue = ask(&world.app, "?slot=blue").await.ok().json();
+    assert_eq!(
+        (&blue["slot"], &blue["published_version"]),
+        (&"blue".into(), &"7.0".into())
+    );
+    let odd = ask(&world.app, "?slot=red").await;
+    assert_eq!(odd.status, StatusCode::BAD_REQUEST);
+    let why = async |app: &TestApp| {
+        let told = ask(app, "").await.ok().json();
+        assert_eq!(told["published_version"], Value::Null);
+        format!("{}: {}", told["outcome"], told["because"])
+    };
+    let unpublished = json!({ "publishedVersion": null });
+    world.genesys.changes_flow("flow-green", &unpublished);
+    assert_snapshot!(why(&world.app).await, @r#""none": "no version of it is published""#);
+    let untold = json!({ "publishedVersion": {} });
+    world.genesys.changes_flow("flow-green", &untold);
+    assert_snapshot!(why(&world.app).await, @r#""unknown": "Genesys Cloud does not say which version is published""#);
+    world.genesys.loses_flow("flow-green");
+    assert_snapshot!(why(&world.app).await, @r#""unknown": "Genesys Cloud does not show the flow: compare its id and division""#);
+    world.genesys.go_away();
+    assert_snapshot!(why(&world.app).await, @r#""unknown": "Genesys Cloud does not answer""#);
+    let without_access = TestApp::start().await;
+    without_access.create_with_candidate(MAIN).await;
+    assert_snapshot!(why(&without_access).await, @r#""skipped": "no access to Genesys Cloud""#);
+}

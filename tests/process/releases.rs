@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use traffic_cop::clock::{Clock, SystemClock};
 
 use crate::client::{Change, Client, MAIN};
+use crate::genesys::Genesys;
 use crate::issuer::Issuer;
 use crate::world::{Process, Service, admin_token, run, traffic_cop, until};
 
@@ -42,10 +43,19 @@ struct World {
 }
 
 impl World {
+    /// One without access to Genesys Cloud.
     async fn start() -> Self {
+        Self::start_with(|_| Vec::new()).await
+    }
+
+    /// One whose service is given the arguments that are made in a place of its own.
+    async fn start_with(arguments: impl FnOnce(&Path) -> Vec<String>) -> Self {
         let place = tempfile::tempdir().expect("a directory");
         let data = place.path().join("data");
-        let service = Service::embedded(&data);
+        let mut given = arguments(place.path());
+        given.extend(["--data-dir", data.to_str().expect("a readable path")].map(str::to_owned));
+        let given: Vec<_> = given.iter().map(String::as_str).collect();
+        let service = Service::start(&given);
         let client = service.client(&admin_token(&data));
         fs::write(place.path().join("plan.yaml"), PLAN).expect("a file");
         let binaries = place.path().join("bin");
@@ -274,6 +284,8 @@ async fn a_release_that_is_taken_back_fails() {
     let (status, said) = end(release).await;
     assert_eq!(status.code(), Some(2), "{said}");
     assert!(said.contains("the rollout was aborted"), "{said}");
+    let without = "note: registered without its published version, which a preflight would compare: no access to Genesys Cloud";
+    assert!(said.contains(without), "{said}");
     assert_eq!(world.client.show(MAIN).await["active"], "blue");
 }
 
@@ -341,6 +353,28 @@ async fn jenkins_waits_by_looks_before_the_script_and_after_it() {
     world.client.change(MAIN, Change::abort_rollout()).await;
     let (code, said) = run(&wait).await;
     assert_eq!(code, Some(2), "{said}");
+}
+
+#[tokio::test]
+async fn a_release_registers_what_genesys_cloud_says_is_published() {
+    let genesys = Genesys::start().await;
+    let green = "22222222-2222-4222-8222-222222222222";
+    genesys.has_flow(green, "Main IVR Green", "45.0");
+    let world = World::start_with(|place| {
+        let secret = place.join("genesys-secret");
+        let secret = secret.to_str().expect("a readable path");
+        genesys.arguments(secret).to_vec()
+    })
+    .await;
+    world.export().await;
+    let release = world.release("3.0", 0);
+    world.until_it_waits(STEPS).await;
+    world.client.change(MAIN, Change::abort_rollout()).await;
+    let (_, said) = end(release).await;
+    let version = world.client.show(MAIN).await["slots"]["green"]["flow_version"].clone();
+    assert_eq!(version["label"], "3.0");
+    assert_eq!(version["published_version"], "45.0", "{said}");
+    assert!(!said.contains("note: registered without"), "{said}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::Flow;
+use crate::domain::ids::PublishedVersion;
 
 /// What a look at a flow came to.
 #[derive(Debug, Deserialize)]
@@ -19,6 +20,15 @@ pub(in crate::cli) struct Preflight {
 pub(in crate::cli) struct FlowFinding {
     pub(in crate::cli) problem: bool,
     pub(in crate::cli) detail: String,
+}
+
+/// What is published of a flow.
+#[derive(Debug, Deserialize)]
+pub(in crate::cli) struct Publication {
+    pub(in crate::cli) flow: Flow,
+    pub(in crate::cli) outcome: String,
+    pub(in crate::cli) published_version: Option<PublishedVersion>,
+    pub(in crate::cli) because: Option<String>,
 }
 
 /// A look at the flow of a candidate.

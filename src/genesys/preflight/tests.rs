@@ -171,3 +171,22 @@ fn texts_from_elsewhere_are_short_and_plain() {
     assert_eq!(by.chars().count(), MOST_CHARACTERS);
     assert!(by.starts_with("Anna[31mxxx"), "{by}");
 }
+
+#[test]
+fn what_is_published_is_called_by_its_id_before_its_name() {
+    let found = |changes: Value| {
+        let mut flow = fit();
+        let members = flow.as_object_mut().unwrap();
+        members.extend(changes.as_object().unwrap().clone());
+        let flow = read(&"flow-green".parse().unwrap(), flow.to_string().as_bytes());
+        flow.unwrap().published().map(|version| version.to_string())
+    };
+    let of = |version: Value| found(json!({ "publishedVersion": version }));
+    let known = |version: &str| Ok(version.to_owned());
+    assert_eq!(of(json!({ "id": " 46.0 ", "name": "x" })), known("46.0"));
+    assert_eq!(of(json!({ "id": " ", "name": "47.0" })), known("47.0"));
+    let untold = Err(Finding::Untold("which version is published"));
+    assert_eq!(of(json!({ "id": "a\nb" })), untold);
+    assert_eq!(of(Value::Null), Err(Finding::Unpublished));
+    assert_eq!(found(json!({ "deleted": true })), Err(Finding::Deleted));
+}

@@ -18,6 +18,15 @@ WRITES = {"PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"}
 OF_THE_CONTROLLER = {"analytics.rs", "cursors.rs", "lease.rs"}
 # What nobody may do to the control table, whatever else they are allowed.
 NEVER_ON_CONTROL = {"BatchWriteItem", "DeleteItem", "PartiQLDelete", "PartiQLUpdate", "UpdateItem"}
+# Except for DynamoDB itself where the table is in several Regions: denied to this role, replication stops, and the replica is lost.
+REPLICATION = {
+    "ArnNotEquals": {
+        "aws:PrincipalArn": {
+            "Fn::Sub": "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/aws-service-role/"
+            "replication.dynamodb.amazonaws.com/AWSServiceRoleForDynamoDBReplication"
+        }
+    }
+}
 
 
 def called():
@@ -92,11 +101,19 @@ def allowed(template, policy):
 
 
 def table_policies(template):
-    """The policies that the control table has of its own: in one Region, and in each of several."""
-    yield "the control table", template["Resources"]["ControlTable"]["Properties"]["ResourcePolicy"]
+    """The policies that the control table has of its own, and the condition under which each denies: in one Region, where nobody is
+    left out, and in each of several."""
+    yield "the control table", template["Resources"]["ControlTable"]["Properties"]["ResourcePolicy"], None
     several = cfn_yaml.load(str(ROOT / "infra/aws/global-control.yaml"))
     for place, replica in enumerate(several["Resources"]["ControlTable"]["Properties"]["Replicas"], 1):
-        yield f"replica {place} of the control table", replica["ResourcePolicy"]
+        name, policy = f"replica {place} of the control table", replica["ResourcePolicy"]
+        # CloudFormation cannot make it with its policy elsewhere than where the stack is.
+        if replica["Region"] != {"Ref": "AWS::Region"}:
+            condition, policy, otherwise = policy.get("Fn::If", (None, policy, None))
+            is_there_at_once = several.get("Conditions", {}).get(condition) != {"Fn::Equals": [{"Ref": condition}, "true"]}
+            if is_there_at_once or otherwise != {"Ref": "AWS::NoValue"} or several["Parameters"][condition]["Default"] != "false":
+                sys.exit(f"policies: {name} has its policy from the start, and cannot be made")
+        yield name, policy, REPLICATION
 
 
 def main():
@@ -121,15 +138,15 @@ def main():
         wanted = NEVER_ON_CONTROL | ({"PutItem"} if process != "serve" else set())
         if wanted - deny["control"]:
             failures.append(f"{policy} does not deny {sorted(wanted - deny['control'])} on the control table")
-    for name, policy in table_policies(template):
+    for name, policy, condition in table_policies(template):
+        denials = [statement for statement in policy["PolicyDocument"]["Statement"] if statement["Effect"] == "Deny"]
         denied = {
-            action.split(":")[1]
-            for statement in policy["PolicyDocument"]["Statement"]
-            if statement["Effect"] == "Deny" and statement["Principal"] == "*"
-            for action in statement["Action"]
+            action.split(":")[1] for statement in denials if statement["Principal"] == "*" for action in statement["Action"]
         }
         if denied != NEVER_ON_CONTROL:
             failures.append(f"{name} itself denies {sorted(denied)}, not {sorted(NEVER_ON_CONTROL)}")
+        if any(statement.get("Condition") != condition for statement in denials):
+            failures.append(f"{name} itself does not deny it to {'all but the replication of DynamoDB' if condition else 'everybody'}")
 
     for failure in failures:
         print(f"policies: {failure}")

@@ -17,7 +17,7 @@ pub(super) fn client(
     args: &GenesysArgs,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Option<Arc<Client>>> {
-    let (Some(client_id), Some(file)) = (&args.genesys_client_id, &args.genesys_client_secret_file)
+    let (Some(client_id), Some(client_secret)) = (&args.genesys_client_id, args.client_secret())
     else {
         return Ok(None);
     };
@@ -27,7 +27,7 @@ pub(super) fn client(
     let settings = Settings {
         place,
         client_id: client_id.clone(),
-        client_secret_file: file.clone(),
+        client_secret,
         requests_per_minute: args.genesys_requests_per_minute,
     };
     let client = Client::new(settings, clock).context("cannot ask Genesys Cloud")?;

@@ -4,12 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::Secret;
 use crate::domain::ids::DataTableId;
 use crate::followers::mirror;
+use crate::genesys::client::ClientSecret;
 use crate::genesys::place::{BaseUrl, Place};
 
 /// Where the help lists these.
 const HEADING: &str = "Genesys Cloud";
+/// Either form of the client's secret.
+const SECRET: &str = "genesys_secret";
 
 /// How Genesys Cloud is asked: its analytics, whether flows are fit to get callers, and the data table that the Traffic Cop flow falls
 /// back to. Nobody asks without a client.
@@ -48,7 +52,7 @@ pub struct GenesysArgs {
         long,
         env = "TRAFFIC_COP_GENESYS_CLIENT_ID",
         value_name = "ID",
-        requires = "genesys_client_secret_file",
+        requires = SECRET,
         help_heading = HEADING
     )]
     pub genesys_client_id: Option<String>,
@@ -58,9 +62,22 @@ pub struct GenesysArgs {
         env = "TRAFFIC_COP_GENESYS_CLIENT_SECRET_FILE",
         value_name = "FILE",
         requires = "genesys_client_id",
+        group = SECRET,
         help_heading = HEADING
     )]
     pub genesys_client_secret_file: Option<PathBuf>,
+    /// The secret itself; better given by the environment than on a command line that others can read.
+    #[arg(
+        long,
+        env = "TRAFFIC_COP_GENESYS_CLIENT_SECRET",
+        hide_env_values = true,
+        conflicts_with = "genesys_client_secret_file",
+        value_name = "TEXT",
+        requires = "genesys_client_id",
+        group = SECRET,
+        help_heading = HEADING
+    )]
+    pub genesys_client_secret: Option<Secret>,
     /// Most requests to Genesys Cloud in a minute, for all environments. It allows 300 with one client.
     #[arg(
         long,
@@ -92,6 +109,13 @@ pub struct GenesysArgs {
 }
 
 impl GenesysArgs {
+    /// Where the client's secret is; `None` if these settings name none.
+    #[must_use]
+    pub fn client_secret(&self) -> Option<ClientSecret> {
+        let given = self.genesys_client_secret.clone().map(ClientSecret::Given);
+        given.or_else(|| Some(ClientSecret::File(self.genesys_client_secret_file.clone()?)))
+    }
+
     /// What is mirrored, and where; `None` if these settings name no table.
     #[must_use]
     pub fn mirror(&self) -> Option<mirror::Settings> {
@@ -110,5 +134,52 @@ impl GenesysArgs {
             login: login.or_else(|| Some(region.clone()?.login))?,
             api: api.or_else(|| Some(region?.api))?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::ServeArgs;
+    use crate::genesys::client::ClientSecret;
+
+    fn secret(arguments: &[&str]) -> Result<Option<ClientSecret>, String> {
+        let serve = ServeArgs::of_arguments(arguments.iter().copied());
+        serve
+            .map(|serve| serve.genesys.client_secret())
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_client_has_its_secret_from_a_file_or_given() {
+        let client = ["--genesys-client-id", "11f1"];
+        let file = ["--genesys-client-secret-file", "secret"];
+        let given = ["--genesys-client-secret", "a secret"];
+        assert!(matches!(secret(&[]), Ok(None)));
+        let ClientSecret::File(path) = secret(&[client, file].concat()).unwrap().unwrap() else {
+            panic!("a file")
+        };
+        assert_eq!(path.to_str(), Some("secret"));
+        let ClientSecret::Given(text) = secret(&[client, given].concat()).unwrap().unwrap() else {
+            panic!("the secret itself")
+        };
+        assert_eq!(text.reveal(), "a secret");
+    }
+
+    #[test]
+    fn a_client_and_one_secret_belong_together() {
+        let client = ["--genesys-client-id", "11f1"];
+        let file = ["--genesys-client-secret-file", "secret"];
+        let given = ["--genesys-client-secret", "a secret"];
+        for (arguments, named) in [
+            (client.to_vec(), "--genesys-client-secret-file"),
+            (client.to_vec(), "--genesys-client-secret "),
+            (file.to_vec(), "--genesys-client-id"),
+            (given.to_vec(), "--genesys-client-id"),
+            ([client, file, given].concat(), "cannot be used with"),
+        ] {
+            let error = secret(&arguments).expect_err("a refusal");
+            assert!(error.contains(named), "{arguments:?}: {error}");
+            assert!(!error.contains("a secret"), "{error}");
+        }
     }
 }

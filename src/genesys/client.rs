@@ -41,10 +41,19 @@ pub struct Settings {
     pub place: Place,
     /// Id of the OAuth client.
     pub client_id: String,
-    /// File with its secret; read for every login, so that it can be changed.
-    pub client_secret_file: PathBuf,
+    /// Where its secret is.
+    pub client_secret: ClientSecret,
     /// Most requests in a minute, for everything.
     pub requests_per_minute: u32,
+}
+
+/// The secret of the OAuth client.
+#[derive(Debug, Clone)]
+pub enum ClientSecret {
+    /// A file has it; read for every login, so that it can be changed.
+    File(PathBuf),
+    /// This is it, for as long as the process lasts.
+    Given(Secret),
 }
 
 /// A question that was not answered.
@@ -104,6 +113,19 @@ struct Answer {
 #[derive(Deserialize)]
 struct Login {
     access_token: String,
+}
+
+impl ClientSecret {
+    async fn read(&self) -> std::io::Result<Secret> {
+        let file = match self {
+            Self::File(file) => file.clone(),
+            Self::Given(secret) => return Ok(secret.clone()),
+        };
+        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await;
+        read.map_err(std::io::Error::other)
+            .flatten()
+            .map(Secret::from)
+    }
 }
 
 impl Client {
@@ -213,16 +235,12 @@ impl Client {
 
     /// Fetches an access token.
     async fn log_in(&self) -> Result<Secret, AskError> {
-        let file = self.settings.client_secret_file.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await;
-        let secret = read
-            .map_err(std::io::Error::other)
-            .flatten()
-            .map_err(AskError::NoSecret)?;
+        let secret = self.settings.client_secret.read().await;
+        let secret = secret.map_err(AskError::NoSecret)?;
         let request = self
             .http
             .post(self.settings.place.login.at("/oauth/token"))
-            .basic_auth(&self.settings.client_id, Some(secret.trim()))
+            .basic_auth(&self.settings.client_id, Some(secret.reveal().trim()))
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body("grant_type=client_credentials");
         let answer = self.send(request).await.map_err(|error| match error {

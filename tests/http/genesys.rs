@@ -9,7 +9,7 @@ use http::StatusCode;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 use traffic_cop::clock::{Clock, ManualClock, SystemClock};
-use traffic_cop::genesys::client::{AskError, Client};
+use traffic_cop::genesys::client::{AskError, Client, ClientSecret, Settings};
 use traffic_cop::genesys::flow_aggregates::{InvalidAnswer, Query, Row};
 
 use crate::support::genesys::{CLIENT_SECRET, Counting, Ended, Fault, Genesys};
@@ -202,6 +202,22 @@ async fn a_wrong_secret_is_told_from_a_missing_one() {
     // Put right, it is read again: nobody has to restart anything.
     std::fs::write(asking._directory.path().join("secret"), CLIENT_SECRET).expect("a file");
     asking.ask().await.expect("counts");
+}
+
+#[tokio::test]
+async fn a_secret_that_is_given_logs_in_like_one_in_a_file_and_is_not_shown() {
+    let genesys = Genesys::start().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("secret");
+    let settings = Settings {
+        client_secret: ClientSecret::Given(format!("{CLIENT_SECRET}\n").into()),
+        ..genesys.settings("another secret", &file, 100)
+    };
+    assert!(!format!("{settings:?}").contains(CLIENT_SECRET));
+    let client = Client::new(settings, Arc::new(SystemClock::start())).expect("a client");
+    let flow = client.flow(&"blue".parse().expect("an id")).await;
+    assert!(flow.expect("an answer").is_none());
+    assert_eq!(genesys.take_asked(), [LOGIN, "GET /api/v2/flows/blue"]);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ use http::header::AUTHORIZATION;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use traffic_cop::genesys::client::Settings;
+use traffic_cop::genesys::client::{ClientSecret, Settings};
 use traffic_cop::genesys::place::Place;
 
 pub(crate) use analytics::{Counting, Ended};
@@ -107,7 +107,7 @@ impl Genesys {
                 api: url(),
             },
             client_id: CLIENT_ID.to_owned(),
-            client_secret_file: file.to_owned(),
+            client_secret: ClientSecret::File(file.to_owned()),
             requests_per_minute,
         }
     }

@@ -6,6 +6,7 @@ one, and a decision that the other makes has to follow it.
     deploy.py BINARY
 """
 
+import itertools
 import json
 import logging
 import os
@@ -34,6 +35,16 @@ STAND_INS = {
     "!GetAtt DecisionsTargets.TargetGroupFullName": "!Ref DecisionsTargets",
     "!GetAtt AdminTargets.TargetGroupFullName": "!Ref AdminTargets",
 }
+# All that has the replicas for people and pipelines ask Genesys Cloud and sign webhooks.
+GENESYS = {
+    "GenesysClientId": "an id",
+    "GenesysClientSecretArn": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:genesys-AbCdEf",
+    "GenesysRegion": REGION,
+    "GenesysPreflight": "refuse",
+    "GenesysDataTableId": "0c7d2b1e-6a55-4a0c-9a43-5d2f8f1b7e60",
+    "GenesysDataTableAddRows": "true",
+    "WebhookSecretsArn": f"arn:aws:secretsmanager:{REGION}:123456789012:secret:webhooks-AbCdEf",
+}
 
 
 def main():
@@ -50,7 +61,10 @@ def main():
             token = run(binary, "token", "generate").strip()
             stack = deploy(url, "data.yaml", "traffic-cop-data", {"AdminToken": token, "OAuthSigningKey": signing_key()})
             check_tables(url, stack)
-            deploy(url, "service.yaml", "traffic-cop", surroundings(url))
+            around = surroundings(url)
+            deploy(url, "service.yaml", "traffic-cop", around)
+            deploy(url, "service.yaml", "traffic-cop-asks", {**around, **GENESYS})
+            check_tasks(url)
             deploy(url, "alarms.yaml", "traffic-cop-alarms", {"TopicArn": f"arn:aws:sns:{REGION}:123456789012:people"})
             check_metrics()
             serve_on_them(binary, url, Path(home), token, stack)
@@ -115,6 +129,38 @@ def surroundings(url):
         "AdminCertificateArn": certificate,
         "Image": "traffic-cop:1",
     }
+
+
+def check_tasks(url):
+    """What Genesys Cloud and webhooks take is there if it is asked for, and only where people and pipelines come; a variable that the
+    service does not know would be ignored."""
+    known = set(re.findall(r"`(TRAFFIC_COP_\w+)`", (ROOT / "docs/configuration.md").read_text()))
+    ecs, iam, formation = client(url, "ecs"), client(url, "iam"), client(url, "cloudformation")
+    for stack, process in itertools.product(("traffic-cop", "traffic-cop-asks"), ("decisions", "admin")):
+        task = ecs.describe_task_definition(taskDefinition=f"{stack}-{process}")["taskDefinition"]
+        container = task["containerDefinitions"][0]
+        # Moto leaves a hole where AWS::NoValue stands.
+        given = {variable["name"]: variable["value"] for variable in container["environment"] if variable}
+        secret = {variable["name"]: variable["valueFrom"] for variable in container["secrets"] if variable}
+        expect((given.keys() | secret.keys()) - known, set())
+        role = formation.describe_stack_resource(StackName=stack, LogicalResourceId=f"{process.title()}ExecutionRole")
+        role = role["StackResourceDetail"]["PhysicalResourceId"]
+        rights = json.dumps(iam.get_role_policy(RoleName=role, PolicyName="start")["PolicyDocument"])
+        asks = (stack, process) == ("traffic-cop-asks", "admin")
+        expected = {
+            "TRAFFIC_COP_GENESYS_CLIENT_ID": GENESYS["GenesysClientId"],
+            "TRAFFIC_COP_GENESYS_REGION": GENESYS["GenesysRegion"],
+            "TRAFFIC_COP_GENESYS_PREFLIGHT": GENESYS["GenesysPreflight"],
+            "TRAFFIC_COP_GENESYS_DATATABLE_ID": GENESYS["GenesysDataTableId"],
+            "TRAFFIC_COP_GENESYS_DATATABLE_ADD_ROWS": "true",
+            "TRAFFIC_COP_GENESYS_CLIENT_SECRET": GENESYS["GenesysClientSecretArn"],
+            "TRAFFIC_COP_WEBHOOK_SECRETS": GENESYS["WebhookSecretsArn"],
+        }
+        found = {name: value for name, value in {**given, **secret}.items() if re.search("GENESYS|WEBHOOK", name)}
+        expect(found, expected if asks else {})
+        for arn in GENESYS["GenesysClientSecretArn"], GENESYS["WebhookSecretsArn"]:
+            expect(arn in rights, asks)
+    print("deploy: only replicas for people and pipelines have what Genesys Cloud and webhooks take, if it is given")
 
 
 def check_tables(url, stack):

@@ -20,6 +20,7 @@ import warnings
 from pathlib import Path
 
 import boto3
+import yaml
 from cfnlint.decode import cfn_yaml
 from moto.server import ThreadedMotoServer
 
@@ -34,6 +35,15 @@ STAND_INS = {
     ".LoadBalancerFullName": ".LoadBalancerName",
     "!GetAtt DecisionsTargets.TargetGroupFullName": "!Ref DecisionsTargets",
     "!GetAtt AdminTargets.TargetGroupFullName": "!Ref AdminTargets",
+}
+# Where the code says what a metric counts, of those that alarms tell apart by it.
+SAID_IN = {
+    "traffic_cop_validations_total": "replica/validation.rs",
+    "traffic_cop_receipts_total": "replica/receipt.rs",
+    "traffic_cop_exposures_total": "evidence/queue.rs",
+    "traffic_cop_outcomes_total": "evidence/reports.rs",
+    "traffic_cop_controller_ticks_total": "controller.rs",
+    "traffic_cop_follower_ticks_total": "followers.rs",
 }
 # All that has the replicas for people and pipelines ask Genesys Cloud and sign webhooks.
 GENESYS = {
@@ -275,13 +285,65 @@ def until_calm(*services):
 
 
 def check_metrics():
-    """An alarm on a metric that does not exist would never ring."""
-    code = "".join(file.read_text() for file in [ROOT / "src/telemetry.rs", *(ROOT / "src/telemetry").glob("*.rs")])
-    told = set(re.findall(r"`(traffic_cop_[a-z_]+)`", code))
-    named = set(re.findall(r"traffic_cop_[a-z_]+", (ROOT / "infra/aws/alarms.yaml").read_text()))
-    if named - told:
-        sys.exit(f"deploy: alarms on metrics that there are not: {sorted(named - told)}")
-    print(f"deploy: alarms name {len(named)} metrics, all of which the service tells")
+    """An alarm on a metric or a label that does not exist would never ring, nor one on what the collector does not bring to CloudWatch."""
+    documented = re.findall(r"^\| `(traffic_cop_\w+)` \| (.*?) \|", (ROOT / "docs/metrics.md").read_text(), re.M)
+    labels = {metric: re.findall(r"`(\w+)`", names) for metric, names in documented}
+    processes, brought = collected()
+    watched = list(watched_in(cfn_yaml.load(str(ROOT / "infra/aws/alarms.yaml"))["Resources"]))
+    for metric, label, value in watched:
+        series = f'{metric}{{{label}="{value or ""}"}}'
+        if metric not in labels or label not in [*labels[metric], "process"]:
+            sys.exit(f"deploy: an alarm on {series}, which docs/metrics.md does not know")
+        if not all(any(label == name and selector.search(metric) for name, selector in of) for of in brought):
+            sys.exit(f"deploy: an alarm on {series}, which a collector of service.yaml does not bring")
+        if value and value not in (processes if label == "process" else said_by(metric)):
+            sys.exit(f"deploy: an alarm on {series}, which nobody says")
+    named = set(re.findall(r"traffic_cop_\w+", (ROOT / "infra/aws/alarms.yaml").read_text()))
+    expect({metric for metric, _, _ in watched}, named)
+    print(f"deploy: alarms name {len(watched)} series of {len(named)} metrics, all of which the service tells")
+
+
+def watched_in(part):
+    """Each series that a part of the template names: metric, label, and its value if that is one alone."""
+    if isinstance(part, list):
+        for item in part:
+            yield from watched_in(item)
+    if not isinstance(part, dict):
+        return
+    if str(part.get("MetricName")).startswith("traffic_cop_"):
+        for dimension in part["Dimensions"]:
+            yield part["MetricName"], dimension["Name"], dimension["Value"]
+    if isinstance(part.get("Expression"), dict):
+        query = re.match(r'SELECT \w+\((\w+)\) FROM SCHEMA\("[^"]+", (\w+)\)', part["Expression"]["Fn::Sub"])
+        yield query[1], query[2], None
+    for item in part.values():
+        yield from watched_in(item)
+
+
+def collected():
+    """What the collectors call the processes, and of each what it brings: label and selector of metrics."""
+    resources = cfn_yaml.load(str(ROOT / "infra/aws/service.yaml"))["Resources"]
+    processes, brought = set(), []
+    for task in "DecisionsTask", "AdminTask":
+        (collector,) = (each for each in resources[task]["Properties"]["ContainerDefinitions"] if each["Name"] == "collector")
+        settings = yaml.safe_load(collector["Environment"][0]["Value"]["Fn::Sub"])
+        for scrape in settings["receivers"]["prometheus"]["config"]["scrape_configs"]:
+            processes |= {config["labels"]["process"] for config in scrape["static_configs"]}
+        declarations = settings["exporters"]["awsemf"]["metric_declarations"]
+        brought.append([
+            (label, re.compile(selector))
+            for declaration in declarations
+            for (label,) in declaration["dimensions"]
+            for selector in declaration["metric_name_selectors"]
+        ])
+    return processes, brought
+
+
+def said_by(metric):
+    """What the code may say of it in its label: the texts in the file where that is decided."""
+    if metric not in SAID_IN:
+        sys.exit(f"deploy: where does the code say what {metric} counts?")
+    return set(re.findall(r'"(\w+)"', (ROOT / "src" / SAID_IN[metric]).read_text().split("#[cfg(test)]")[0]))
 
 
 def metrics(service):

@@ -285,11 +285,15 @@ def until_calm(*services):
 
 
 def check_metrics():
-    """An alarm on a metric or a label that does not exist would never ring, nor one on what the collector does not bring to CloudWatch."""
+    """An alarm on a metric or a label that does not exist would never ring, nor one on what the collector does not bring to CloudWatch.
+    One that the page does not list is understood by nobody whom it wakes."""
+    alarms = cfn_yaml.load(str(ROOT / "infra/aws/alarms.yaml"))["Resources"]
+    page = (ROOT / "infra/aws/README.md").read_text()
+    expect([alarm for alarm in alarms if f"`{alarm}`" not in page], [])
     documented = re.findall(r"^\| `(traffic_cop_\w+)` \| (.*?) \|", (ROOT / "docs/metrics.md").read_text(), re.M)
     labels = {metric: re.findall(r"`(\w+)`", names) for metric, names in documented}
     processes, brought = collected()
-    watched = list(watched_in(cfn_yaml.load(str(ROOT / "infra/aws/alarms.yaml"))["Resources"]))
+    watched = list(watched_in(alarms))
     for metric, label, value in watched:
         series = f'{metric}{{{label}="{value or ""}"}}'
         if metric not in labels or label not in [*labels[metric], "process"]:

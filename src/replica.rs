@@ -30,7 +30,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 pub use contact::{CatchUpError, JournalFault};
-pub use snapshot::{Decided, Served, Snapshot, Source};
+pub use snapshot::{Served, Snapshot, Source};
 
 use crate::clock::Clock;
 use crate::domain::freeze::Frozen;

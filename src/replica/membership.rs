@@ -90,7 +90,8 @@ impl Replica {
     }
 
     async fn write(&self, heartbeat: &Heartbeat) -> Result<(), StoreError> {
-        let bytes = heartbeat.calls_text().map_or(0, |text| text.len());
+        let texts = [heartbeat.calls_text(), heartbeat.tallies_text()];
+        let bytes = texts.iter().flatten().map(String::len).sum::<usize>();
         let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
         self.metrics.heartbeat_calls.set(bytes);
         let written = self.store.beat(heartbeat).await;
@@ -114,6 +115,7 @@ impl Replica {
             written_at: self.clock.now(),
             has_ended: false,
             calls: self.count_calls(),
+            tallies: Some(self.tallies()),
         }
     }
 

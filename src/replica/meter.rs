@@ -1,4 +1,5 @@
-//! The drain meter: how many calls are decided to each slot, and when the last one was, across replicas.
+//! The drain meter: how many calls are decided to each slot, and when the last one was, across replicas; and what callers got
+//! since the share is what it is.
 //!
 //! Costs a decision nothing: the counters that it counts itself in anyway are looked at before every heartbeat, which tells
 //! the others. So the time of a last call is late by up to two seconds, and never early.
@@ -12,7 +13,7 @@ use crate::domain::drain::LastCalls;
 use crate::domain::ids::EnvironmentName;
 use crate::domain::slot::{BySlot, Slot};
 use crate::store::StoreError;
-use crate::store::heartbeats::{Calls, MINUTES, Presence, SlotCalls};
+use crate::store::heartbeats::{Calls, MINUTES, Presence, SlotCalls, Tallies, Tally};
 
 /// What this replica has counted so far.
 #[derive(Debug, Default)]
@@ -74,6 +75,17 @@ impl Replica {
         meter.calls.clone()
     }
 
+    /// The calls that this replica has decided under the share of each environment, as of now.
+    pub(super) fn tallies(&self) -> Tallies {
+        let mut tallies = Tallies::default();
+        if let Some(snapshot) = self.snapshot().as_ref() {
+            for (name, served) in &snapshot.environments {
+                tallies.take(name, served.tally());
+            }
+        }
+        tallies
+    }
+
     /// What all replicas report of `environment` for the last `minutes`, those that are gone included: calls that they decided
     /// may still be inside.
     ///
@@ -96,6 +108,7 @@ impl Replica {
             now: self.clock.now(),
             calls: vec![self.count_calls()],
             silent: Vec::new(),
+            tallies: Vec::new(),
         };
         self.with_peers(|peers| {
             let others = peers
@@ -104,9 +117,13 @@ impl Replica {
             for peer in others {
                 let heartbeat = &peer.heartbeat;
                 known.calls.push(heartbeat.calls.clone());
-                if peer.presence(monotonic) == Presence::Silent {
-                    let silent = (heartbeat.replica.clone(), heartbeat.written_at);
-                    known.silent.push(silent);
+                match peer.presence(monotonic) {
+                    Presence::Live => known.tallies.push(heartbeat.tallies.clone()),
+                    Presence::Silent => {
+                        let silent = (heartbeat.replica.clone(), heartbeat.written_at);
+                        known.silent.push(silent);
+                    }
+                    Presence::Ended => {}
                 }
             }
         });
@@ -121,9 +138,44 @@ pub struct KnownCalls {
     /// Of each replica.
     calls: Vec<Calls>,
     silent: Vec<(String, Timestamp)>,
+    /// Of each other replica that is alive, as far as it tells.
+    tallies: Vec<Option<Tallies>>,
+}
+
+/// What callers got under one share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnderShare {
+    /// The calls of all that count alike, since the first of them began to.
+    pub tally: Tally,
+    /// So many live replicas, this one among them.
+    pub replicas: usize,
+    /// Live replicas whose calls are not among them: they decide by another share, or do not say.
+    pub others: usize,
 }
 
 impl KnownCalls {
+    /// What callers of one environment got under the share that this replica decides by, to which it has decided `own` calls.
+    #[must_use]
+    pub fn under_share(&self, environment: &EnvironmentName, own: Tally) -> UnderShare {
+        let mut all = UnderShare {
+            tally: own,
+            replicas: 1,
+            others: 0,
+        };
+        for tallies in &self.tallies {
+            let is_counted = tallies.as_ref().is_some_and(|tallies| {
+                let told = tallies.of(environment);
+                told.is_none_or(|told| all.tally.add(told))
+            });
+            if is_counted {
+                all.replicas += 1;
+            } else {
+                all.others += 1;
+            }
+        }
+        all
+    }
+
     /// Those of one environment, in the last `minutes`.
     #[must_use]
     pub fn of(&self, environment: &EnvironmentName, minutes: u16) -> Reported {

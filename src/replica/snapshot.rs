@@ -15,6 +15,7 @@ use crate::domain::decision::{Compiled, Decision};
 use crate::domain::ids::{EnvironmentName, Revision, Sequence};
 use crate::domain::slot::{BySlot, Slot};
 use crate::store::format::Document;
+use crate::store::heartbeats::Tally;
 use crate::telemetry::{DecisionCounters, Metrics};
 
 /// How fresh the state behind an answer is known to be.
@@ -78,12 +79,12 @@ pub struct Served {
 }
 
 /// Decisions that this process has made for an environment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Decided {
+#[derive(Debug, Clone, Copy)]
+struct Decided {
     /// All of them, by slot.
-    pub calls: BySlot<u64>,
+    calls: BySlot<u64>,
     /// Those of them that were drawn by the weight.
-    pub drawn: BySlot<u64>,
+    drawn: BySlot<u64>,
 }
 
 impl Decided {
@@ -175,12 +176,15 @@ impl Served {
         })
     }
 
-    /// Since when this process shares calls out as it does now, and the decisions that it has made since. Calls that were being
-    /// decided at that moment may be among them.
+    /// The decisions that this process has made since it shares calls out as it does now. Calls that were being decided at that
+    /// moment may be among them.
     #[must_use]
-    pub fn decided_since_shared(&self) -> (Timestamp, Decided) {
+    pub fn tally(&self) -> Tally {
         let (at, before) = self.shared_since;
-        (at, decided(&self.counters).since(before))
+        let Decided { calls, drawn } = decided(&self.counters).since(before);
+        let mut tally = Tally::new(self.environment.active, self.environment.weight, at);
+        (tally.calls, tally.drawn) = (calls, drawn);
+        tally
     }
 
     /// Decisions made for this environment since the process started, by slot.

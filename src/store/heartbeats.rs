@@ -2,6 +2,7 @@
 
 mod calls;
 mod peers;
+mod tallies;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 pub use calls::{Calls, MINUTES, SlotCalls};
 pub use peers::{Peer, Peers, Presence};
+pub use tallies::{Tallies, Tally};
 
 use super::Store;
 use super::error::StoreError;
@@ -49,6 +51,9 @@ pub struct Heartbeat {
     pub has_ended: bool,
     /// The calls that it has decided lately.
     pub calls: Calls,
+    /// The calls that it has decided since it shares them out as it does now; `None` if this binary cannot read what it says of
+    /// that, or it says nothing.
+    pub tallies: Option<Tallies>,
 }
 
 impl Heartbeat {
@@ -72,6 +77,9 @@ impl Heartbeat {
         if let Some(calls) = self.calls_text() {
             set("calls", text(calls));
         }
+        if let Some(tallies) = self.tallies_text() {
+            set("tallies", text(tallies));
+        }
         if self.has_ended {
             set("has_ended", AttributeValue::Bool(true));
         }
@@ -83,6 +91,13 @@ impl Heartbeat {
     pub fn calls_text(&self) -> Option<String> {
         // Names, slots and numbers: nothing that JSON cannot say.
         (!self.calls.is_empty()).then(|| serde_json::to_string(&self.calls).expect("calls as JSON"))
+    }
+
+    /// What it says of shares as it is stored, if it says anything.
+    #[must_use]
+    pub fn tallies_text(&self) -> Option<String> {
+        let tallies = self.tallies.as_ref();
+        tallies.map(|tallies| serde_json::to_string(tallies).expect("tallies as JSON"))
     }
 
     fn of(item: &Item) -> Result<Self, BadAttribute> {
@@ -107,6 +122,10 @@ impl Heartbeat {
                     .map_err(|_| BadAttribute("calls"))?,
                 None => Calls::default(),
             },
+            // For people alone: what cannot be read must not make a replica that is alive look absent.
+            tallies: get_text(item, "tallies")
+                .ok()
+                .and_then(|text| serde_json::from_str(text).ok()),
         })
     }
 }

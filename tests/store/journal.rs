@@ -6,7 +6,7 @@ use traffic_cop::domain::ids::{Revision, Sequence};
 use traffic_cop::domain::operation::Digest128;
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::store::StoreError;
-use traffic_cop::store::heartbeats::{Calls, Heartbeat};
+use traffic_cop::store::heartbeats::{Calls, Heartbeat, Tallies, Tally};
 use traffic_cop::store::item::{Item, number, text};
 use traffic_cop::store::journal::CommitError;
 use traffic_cop::store::record::{Draft, Entry, JOURNAL, Position, Record, RecordHash, Recovered};
@@ -39,6 +39,7 @@ cases![
     no_record_can_pass_its_row_off_as_another_ones,
     heartbeats_replace_each_other_and_are_all_read,
     a_heartbeat_of_an_older_binary_is_read,
+    a_heartbeat_of_a_newer_binary_is_read,
     a_store_that_only_reads_control_writes_nothing_there,
     tables_are_made_once,
     missing_tables_are_named_and_refuse_every_request,
@@ -387,6 +388,16 @@ fn calls(count: u64) -> Calls {
     calls
 }
 
+/// So many calls under one share.
+fn tallies(count: u64) -> Tallies {
+    let mut tallies = Tallies::default();
+    let weight = "12.5".parse().expect("a weight");
+    let mut tally = Tally::new(Slot::Blue, weight, Timestamp::UNIX_EPOCH);
+    tally.calls.green = count;
+    tallies.take(&"Main_IVR".parse().expect("a name"), tally);
+    tallies
+}
+
 /// One that was written before heartbeats told of calls and of their end.
 async fn a_heartbeat_of_an_older_binary_is_read(world: &mut World) {
     use traffic_cop::store::item::{key, number, text};
@@ -415,8 +426,27 @@ async fn a_heartbeat_of_an_older_binary_is_read(world: &mut World) {
             written_at: "2026-01-05T08:00:00Z".parse().expect("a time"),
             has_ended: false,
             calls: Calls::default(),
+            tallies: None,
         }]
     );
+}
+
+/// One whose members of later days cannot be read, beside members that nobody knows yet.
+async fn a_heartbeat_of_a_newer_binary_is_read(world: &mut World) {
+    use traffic_cop::store::item::text;
+    let process = world.process().await;
+    process.beat().await;
+    let mut items = world.tables.evidence("heartbeat").await;
+    let mut item = items.pop().expect("a heartbeat");
+    item.insert("unheard_of".to_owned(), text("new"));
+    item.insert("tallies".to_owned(), text("[1]"));
+    world.tables.put_evidence(item).await;
+    let read = world.store.heartbeats().await.expect("an answer");
+    let [heartbeat] = &read[..] else {
+        panic!("{read:?}")
+    };
+    assert_eq!(heartbeat.replica, process.replica.id());
+    assert_eq!(heartbeat.tallies, None);
 }
 
 async fn heartbeats_replace_each_other_and_are_all_read(world: &mut World) {
@@ -430,6 +460,7 @@ async fn heartbeats_replace_each_other_and_are_all_read(world: &mut World) {
         written_at: "2026-01-05T08:00:00Z".parse().expect("a time"),
         has_ended: replica == "b" && beat == 2,
         calls: calls(beat),
+        tallies: Some(tallies(beat)),
     };
     // The last put is an early one that was long under way.
     let beats = [("a", 1), ("b", 1), ("a", 3), ("c", 1), ("b", 2), ("a", 2)];

@@ -9,8 +9,9 @@ use crate::domain::environment::Content;
 use crate::domain::ids::EnvironmentName;
 use crate::domain::slot::{BySlot, Slot};
 use crate::domain::weight::Weight;
-use crate::replica::meter::KnownCalls;
-use crate::replica::{Decided, Served};
+use crate::replica::Served;
+use crate::replica::meter::{KnownCalls, UnderShare};
+use crate::store::heartbeats::Tally;
 
 /// Width of the bar in its own units.
 const WIDTH: f64 = 1_000.0;
@@ -58,9 +59,9 @@ impl Shares {
         served: &Served,
         now: Timestamp,
     ) -> Self {
-        let (since, decided) = served.decided_since_shared();
+        let under_share = known.under_share(name, served.tally());
         let environment = &served.environment;
-        let calls = decided.calls;
+        let calls = under_share.tally.calls;
         let all = calls.blue + calls.green;
         let slots = Slot::BOTH.map(|slot| SlotShare {
             slot,
@@ -72,7 +73,7 @@ impl Shares {
         });
         let set = fraction(environment.share(Slot::Blue));
         let got = share(calls.blue, all);
-        let drawn = Drawn::of(environment, &decided);
+        let drawn = Drawn::of(environment, &under_share.tally);
         Self {
             split: place(got.unwrap_or(set)),
             set: place(set),
@@ -81,7 +82,7 @@ impl Shares {
                 .map(|range| of_blue(environment, range))
                 .map(|Range { low, high }| (place(low), place(high - low))),
             label: label(&slots),
-            note: note(environment, &decided, &drawn, &Moment::new(since, now)),
+            note: note(environment, &under_share, &drawn, now),
             is_odd: drawn.is_odd(),
             rate: lately(&known.by_minute(name), now),
             slots,
@@ -97,9 +98,9 @@ struct Drawn {
 }
 
 impl Drawn {
-    fn of(environment: &Environment, decided: &Decided) -> Self {
-        let candidate = decided.drawn[environment.candidate()];
-        let all = decided.drawn.blue + decided.drawn.green;
+    fn of(environment: &Environment, tally: &Tally) -> Self {
+        let candidate = tally.drawn[environment.candidate()];
+        let all = tally.drawn.blue + tally.drawn.green;
         let is_split = environment.weight.is_split();
         Self {
             candidate,
@@ -136,15 +137,44 @@ fn label(slots: &[SlotShare; 2]) -> String {
     slots.each_ref().map(part).join("; ")
 }
 
-fn note(environment: &Environment, decided: &Decided, drawn: &Drawn, since: &Moment) -> String {
-    let BySlot { blue, green } = decided.calls;
+fn note(
+    environment: &Environment,
+    under_share: &UnderShare,
+    drawn: &Drawn,
+    now: Timestamp,
+) -> String {
+    let UnderShare {
+        tally,
+        replicas,
+        others,
+    } = under_share;
+    let since = Moment::new(tally.since(), now);
     let when = format!("since {} UTC ({})", since.text, since.distance);
-    if blue + green == 0 {
-        return format!(
-            "This replica has decided no call {when}, when the share came to be what it is."
-        );
-    }
-    let calls = count(blue + green);
+    let all = tally.calls.blue + tally.calls.green;
+    let told = if all == 0 {
+        let who = match replicas {
+            1 => "This replica has".to_owned(),
+            some => format!("The {some} live replicas have"),
+        };
+        format!("{who} decided no call {when}, when the share came to be what it is.")
+    } else {
+        let who = match replicas {
+            1 => "this replica".to_owned(),
+            some => format!("{some} live replicas"),
+        };
+        let calls = format!("{} calls decided by {who} {when}", count(all));
+        calls + &how(environment, tally, drawn)
+    };
+    let others = match others {
+        0 => "",
+        1 => " One more is not counted: it decides by another share, or does not tell.",
+        _ => " Some more are not counted: they decide by another share, or do not tell.",
+    };
+    told + others
+}
+
+/// Whether calls went as set.
+fn how(environment: &Environment, tally: &Tally, drawn: &Drawn) -> String {
     let candidate = environment.candidate();
     if let Some(Range { low, high }) = drawn.spread {
         let verdict = if drawn.is_odd() {
@@ -153,7 +183,7 @@ fn note(environment: &Environment, decided: &Decided, drawn: &Drawn, since: &Mom
             "as set"
         };
         return format!(
-            "{calls} calls decided here {when}. Of {} left to chance, {} % went to {candidate}; 19 times in 20 it would be {} to {} %: {verdict}.",
+            ". Of {} left to chance, {} % went to {candidate}; 19 times in 20 it would be {} to {} %: {verdict}.",
             count(drawn.all),
             percent(share(drawn.candidate, drawn.all).unwrap_or_default()),
             percent(low),
@@ -165,10 +195,10 @@ fn note(environment: &Environment, decided: &Decided, drawn: &Drawn, since: &Mom
     } else {
         environment.active
     };
-    match decided.calls[away] {
-        0 => format!("{calls} calls decided here {when}, as set."),
+    match tally.calls[away] {
+        0 => ", as set.".to_owned(),
         some => format!(
-            "{calls} calls decided here {when}; {} of them went to {away} by affinity or an override.",
+            "; {} of them went to {away} by affinity or an override.",
             count(some)
         ),
     }

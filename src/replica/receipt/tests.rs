@@ -56,6 +56,7 @@ impl Desk {
                 written_at: Timestamp::UNIX_EPOCH,
                 has_ended,
                 calls: Default::default(),
+                tallies: None,
             }
         });
         let heartbeats = heartbeats.collect();

@@ -105,6 +105,7 @@ mod tests {
             written_at: Timestamp::UNIX_EPOCH,
             has_ended: false,
             calls: Default::default(),
+            tallies: None,
         }
     }
 

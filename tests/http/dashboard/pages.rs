@@ -6,6 +6,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::{Browser, PAGE, app};
+use crate::support::caller::{Call, Caller};
 use crate::world::{MAIN, TestApp, creation};
 
 /// A call, and the slot that took it.
@@ -42,7 +43,7 @@ async fn the_share_that_callers_get_stands_beside_the_one_that_is_set() {
     let green = calls(&app, 400).await;
     for path in ["/dashboard", PAGE] {
         let page = browser.get(path).await.ok();
-        page.assert_says("400 calls decided here since 08:00:00 UTC");
+        page.assert_says("400 calls decided by this replica since 08:00:00 UTC");
         let got = green as f64 / 4.0;
         let got = format!("{got:.1}");
         let got = got.trim_end_matches('0').trim_end_matches('.');
@@ -57,6 +58,50 @@ async fn the_share_that_callers_get_stands_beside_the_one_that_is_set() {
     let page = browser.get(PAGE).await.ok();
     page.assert_says("This replica has decided no call since");
     page.assert_says("set 100 %");
+}
+
+#[tokio::test]
+async fn the_share_that_callers_get_is_that_of_all_live_replicas_that_decide_alike() {
+    let app = app().await;
+    let other = app.world.process().await;
+    let caller = Caller::of(&other);
+    let browser = Browser::of_admin(&app).await;
+    let calls = async |first: usize, count: usize| {
+        for n in first..first + count {
+            let conversation = format!("call-{n}");
+            let call = Call {
+                conversation: &conversation,
+                ..Call::default()
+            };
+            caller.ask(MAIN, call).await;
+        }
+        other.replica.beat().await.expect("a heartbeat");
+        app.process.beat().await;
+    };
+    app.set_weight(MAIN, 50.0).await;
+    other.catch_up().await;
+    calls(0, 200).await;
+    for path in ["/dashboard", PAGE] {
+        let page = browser.get(path).await.ok();
+        page.assert_says("200 calls decided by 2 live replicas since 08:00:00 UTC");
+        page.assert_says("Of 200 left to chance");
+    }
+    call(&app, "one").await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("201 calls decided by 2 live replicas");
+    app.set_weight(MAIN, 60.0).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("This replica has decided no call since");
+    page.assert_says("One more is not counted: it decides by another share");
+    other.catch_up().await;
+    calls(200, 30).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("30 calls decided by 2 live replicas");
+    page.assert_says_nothing_of("not counted");
+    other.replica.say_goodbye().await;
+    app.process.beat().await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says("This replica has decided no call since");
 }
 
 #[tokio::test]

@@ -74,7 +74,8 @@ pub struct Served {
     /// Why the last record's state is not the one served.
     pub fault: Option<String>,
     counters: [DecisionCounters; Source::ALL.len()],
-    /// Since when this process shares calls out as it does now, and what it had decided before.
+    /// Since when this process is known to share calls out as it does now, and what it had decided before. One that finds the share
+    /// set when it starts knows it from then on.
     shared_since: (Timestamp, Decided),
 }
 

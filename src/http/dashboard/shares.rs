@@ -47,7 +47,7 @@ pub(super) struct SlotShare {
     pub(super) holds: String,
     /// Percent of new calls.
     pub(super) set: Weight,
-    /// Percent of the calls since the share was set; none without calls.
+    /// Percent of the calls that were counted under this share; none without calls.
     pub(super) got: Option<String>,
     pub(super) calls: String,
 }
@@ -156,7 +156,8 @@ fn note(
             1 => "This replica has".to_owned(),
             some => format!("The {some} live replicas have"),
         };
-        format!("{who} decided no call {when}, when the share came to be what it is.")
+        // A process that starts finds the share set and does not know since when.
+        format!("{who} decided no call {when}, when counting began.")
     } else {
         let who = match replicas {
             1 => "this replica".to_owned(),

@@ -39,7 +39,9 @@ async fn the_share_that_callers_get_stands_beside_the_one_that_is_set() {
     app.set_weight(MAIN, 20.0).await;
     let browser = Browser::of_admin(&app).await;
     let page = browser.get("/dashboard").await.ok();
-    page.assert_says("This replica has decided no call since 08:00:00 UTC");
+    page.assert_says(
+        "This replica has decided no call since 08:00:00 UTC (0 s ago), when counting began.",
+    );
     let green = calls(&app, 400).await;
     for path in ["/dashboard", PAGE] {
         let page = browser.get(path).await.ok();
@@ -102,6 +104,22 @@ async fn the_share_that_callers_get_is_that_of_all_live_replicas_that_decide_ali
     app.process.beat().await;
     let page = browser.get(PAGE).await.ok();
     page.assert_says("This replica has decided no call since");
+}
+
+#[tokio::test]
+async fn a_process_that_finds_the_share_set_counts_from_its_start_on_and_says_so() {
+    let app = TestApp::start_without_a_snapshot().await;
+    let other = app.world.process().await;
+    other.create_with_candidate(MAIN).await;
+    other.set_weight(MAIN, "20").await;
+    app.advance(Duration::from_secs(600));
+    app.process.join().await;
+    let browser = Browser::of_admin(&app).await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says(
+        "This replica has decided no call since 08:10:00 UTC (0 s ago), when counting began.",
+    );
+    page.assert_says_nothing_of("the share came to be");
 }
 
 #[tokio::test]

@@ -292,6 +292,25 @@ def without_scripts():
         browser.until_says("Done: roll back")
 
 
+def a_rollout_appears():
+    """a rollout that starts after a form was sent appears by itself, and so does its end"""
+    with Browser() as browser:
+        browser.sign_in("/dashboard/environments/Sales_IVR")
+        browser.find("#weight-weight").clear()
+        browser.find("#weight-weight").send_keys("3")
+        browser.find("#reason-weight").send_keys("before a rollout")
+        browser.find("#form-weight button").click()
+        browser.until_says("Done: set the weight")
+        browser.until("a live page", lambda: "live" in browser.find("#connection").text)
+        assert not browser.driver.find_elements(By.ID, "rollout-title")
+        change("Sales_IVR", "rollout", plan={"steps": [{"weight": 5}, {"weight": 100}]})
+        browser.until("the rollout", lambda: "step 1 of 2" in browser.find("#rollout").text)
+        assert "Done: set the weight" in browser.text(), "what became of the form is told still"
+        change("Sales_IVR", "rollout/abort")
+        browser.until("its end", lambda: "aborted" in browser.find("#rollout").text)
+        browser.assert_quiet()
+
+
 def pictures():
     """every page at two widths, light and dark"""
     change("Sales_IVR", "weight", weight=10)
@@ -329,6 +348,7 @@ for each in (
     hostile_names,
     by_keyboard,
     without_scripts,
+    a_rollout_appears,
     pictures,
 ):
     story(each)

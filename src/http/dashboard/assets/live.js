@@ -53,7 +53,8 @@
       else if (part.innerHTML !== newer.innerHTML) replace(part, newer);
     }
     takeForms(page);
-    // A part that this page has no place for, as when a rollout begins: once nothing is typed, the page is asked for anew.
+    // A part that this page has no place for, as after an upgrade: once nothing is typed, the page is asked for anew. A page that tells
+    // what became of a form goes on telling it.
     if (!isWhole && !outcome && !allForms().some(isTouched)) location.reload();
   };
 

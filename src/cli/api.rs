@@ -278,11 +278,15 @@ pub(super) struct ReplicaState {
     /// Since its heartbeat was last seen to move.
     pub(super) age_ms: u64,
     pub(super) version: String,
+    /// Alarms that it raised. An older server tells of none.
+    #[serde(default)]
+    pub(super) alarms: Vec<String>,
 }
 
 /// What is wrong, as one replica knows it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Alarms {
+    pub(super) replica: String,
     pub(super) alarms: Vec<Alarm>,
 }
 

@@ -26,7 +26,7 @@ const MOST_DETAILED: usize = 16;
 #[derive(Debug)]
 pub(super) struct Overview {
     environments: Environments,
-    /// `None` if the token may not look at them; the same for alarms.
+    /// `None` if the token may not look at them; the same for alarms, which are those of the replica that answered.
     replicas: Option<Replicas>,
     alarms: Option<Alarms>,
     /// The answers.
@@ -122,12 +122,16 @@ impl Overview {
         if all.stale {
             parts.push(paint(Paint::Bad, &glance::staleness(all.age_ms)));
         }
-        if let Some(Alarms { alarms }) = self.alarms.as_ref().filter(|some| !some.alarms.is_empty())
-        {
-            let alarms = alarms.iter();
-            let lines = alarms.map(|alarm| format!("ALARM {}: {}", alarm.condition, alarm.why));
-            let lines: Vec<_> = lines.map(|line| paint(Paint::Bad, &line)).collect();
-            parts.push(lines.join("\n"));
+        let known = self.alarms.iter().flat_map(|known| &known.alarms);
+        let known = known.map(|alarm| format!("ALARM {}: {}", alarm.condition, alarm.why));
+        let elsewhere = self.alarms_elsewhere().into_iter();
+        let elsewhere = elsewhere.map(|(condition, replica)| {
+            format!("ALARM {condition}: at replica {replica}, whose log says why")
+        });
+        let alarms = known.chain(elsewhere);
+        let alarms: Vec<_> = alarms.map(|line| paint(Paint::Bad, &line)).collect();
+        if !alarms.is_empty() {
+            parts.push(alarms.join("\n"));
         }
         parts.push(self.describe_environments(details));
         parts.push(match &self.replicas {
@@ -190,7 +194,26 @@ impl Overview {
             let about = format!("alarm {}", alarm.condition);
             facts.insert(about.clone(), format!("{about}: {}", alarm.why));
         }
+        for (condition, replica) in self.alarms_elsewhere() {
+            let about = format!("alarm {condition} at replica {replica}");
+            facts.insert(about.clone(), format!("{about}: its log says why"));
+        }
         facts
+    }
+
+    /// The alarms of live replicas of which the answers do not say why they are raised, and the replica of each. Behind a balancer each
+    /// look may be answered by another one.
+    fn alarms_elsewhere(&self) -> Vec<(&str, &str)> {
+        let answered_by = self.alarms.as_ref().map(|known| known.replica.as_str());
+        let replicas = self.replicas.iter().flat_map(|all| &all.replicas);
+        let others = replicas.filter(|one| one.live && Some(one.replica.as_str()) != answered_by);
+        let alarms = others.flat_map(|one| {
+            let alarms = one.alarms.iter();
+            alarms.map(|condition| (condition.as_str(), one.replica.as_str()))
+        });
+        let mut alarms: Vec<_> = alarms.collect();
+        alarms.sort_unstable();
+        alarms
     }
 }
 

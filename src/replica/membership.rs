@@ -4,6 +4,7 @@
 //! first time, and is ready after that: a change whose receipt does not wait for this replica was committed before the
 //! replica registered, so it is in what the replica has read.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -105,6 +106,7 @@ impl Replica {
     }
 
     fn heartbeat(&self) -> Heartbeat {
+        let alarms = self.metrics.alarms.raised().into_iter();
         Heartbeat {
             replica: self.id.clone(),
             beat: 1 + self.membership.beats.fetch_add(1, Ordering::Relaxed),
@@ -116,6 +118,7 @@ impl Replica {
             has_ended: false,
             calls: self.count_calls(),
             tallies: Some(self.tallies()),
+            alarms: alarms.map(|(alarm, _)| alarm.as_str().to_owned()).collect(),
         }
     }
 
@@ -193,6 +196,22 @@ impl Replica {
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         self.with_peers(|peers| peers.iter().cloned().collect())
+    }
+
+    /// The alarms that other live replicas raise, by name, each with the replicas that do. Why they do, they know themselves.
+    #[must_use]
+    pub fn alarms_elsewhere(&self) -> BTreeMap<String, Vec<String>> {
+        let now = self.clock.monotonic();
+        self.with_peers(|peers| {
+            let mut alarms = BTreeMap::<_, Vec<_>>::new();
+            for heartbeat in peers.live(now).filter(|beat| beat.replica != self.id) {
+                for alarm in &heartbeat.alarms {
+                    let replicas = alarms.entry(alarm.clone()).or_default();
+                    replicas.push(heartbeat.replica.clone());
+                }
+            }
+            alarms
+        })
     }
 
     /// The highest entry that a live replica names.

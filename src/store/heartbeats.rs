@@ -29,6 +29,8 @@ pub const LIVE_FOR: Duration = Duration::from_secs(6);
 const KEPT_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Partition of the heartbeats in the evidence table.
 const HEARTBEAT: &str = "heartbeat";
+/// What stands between the names of alarms.
+const ALARM_SEPARATOR: &str = " ";
 
 /// What a replica says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub struct Heartbeat {
     /// The calls that it has decided since it shares them out as it does now; `None` if this binary cannot read what it says of
     /// that, or it says nothing.
     pub tallies: Option<Tallies>,
+    /// The names of the alarms that it raises. They may be those of a newer binary.
+    pub alarms: Vec<String>,
 }
 
 impl Heartbeat {
@@ -79,6 +83,9 @@ impl Heartbeat {
         }
         if let Some(tallies) = self.tallies_text() {
             set("tallies", text(tallies));
+        }
+        if !self.alarms.is_empty() {
+            set("alarms", text(self.alarms.join(ALARM_SEPARATOR)));
         }
         if self.has_ended {
             set("has_ended", AttributeValue::Bool(true));
@@ -126,6 +133,9 @@ impl Heartbeat {
             tallies: get_text(item, "tallies")
                 .ok()
                 .and_then(|text| serde_json::from_str(text).ok()),
+            alarms: get_text(item, "alarms")
+                .map(|text| text.split(ALARM_SEPARATOR).map(str::to_owned).collect())
+                .unwrap_or_default(),
         })
     }
 }

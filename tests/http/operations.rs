@@ -158,6 +158,7 @@ async fn replicas_are_listed_with_how_far_they_have_come() {
       "replicas": [
         {
           "age_ms": 1500,
+          "alarms": [],
           "lag": 0,
           "live": true,
           "replica": "[id of a replica]",
@@ -167,6 +168,7 @@ async fn replicas_are_listed_with_how_far_they_have_come() {
         },
         {
           "age_ms": 7500,
+          "alarms": [],
           "lag": 1,
           "live": false,
           "replica": "[id of a replica]",

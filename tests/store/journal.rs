@@ -427,6 +427,7 @@ async fn a_heartbeat_of_an_older_binary_is_read(world: &mut World) {
             has_ended: false,
             calls: Calls::default(),
             tallies: None,
+            alarms: Vec::new(),
         }]
     );
 }
@@ -461,6 +462,7 @@ async fn heartbeats_replace_each_other_and_are_all_read(world: &mut World) {
         has_ended: replica == "b" && beat == 2,
         calls: calls(beat),
         tallies: Some(tallies(beat)),
+        alarms: ["webhooks", "of_a_newer_binary"].map(str::to_owned).into(),
     };
     // The last put is an early one that was long under way.
     let beats = [("a", 1), ("b", 1), ("a", 3), ("c", 1), ("b", 2), ("a", 2)];

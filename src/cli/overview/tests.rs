@@ -35,7 +35,7 @@ fn overview(rollout: Value, alarms: Value) -> Overview {
         }))
         .expect("an answer"),
         replicas: Some(serde_json::from_value(replicas).expect("an answer")),
-        alarms: Some(read(json!({ "alarms": alarms }))),
+        alarms: Some(read(json!({ "replica": "a", "alarms": alarms }))),
         raw: Value::Null,
     }
 }
@@ -86,6 +86,27 @@ fn details_stand_where_they_belong_and_alarms_come_first() {
     assert!(
         told.contains("blue 95 %, green 5 %; 1.4 a minute"),
         "{told}"
+    );
+}
+
+#[test]
+fn alarms_of_replicas_that_did_not_answer_are_told_too() {
+    let alarm = json!([{ "condition": "last_good_file", "why": "the disk is full" }]);
+    let mut overview = overview(step(), alarm);
+    let before = overview.facts();
+    let replicas = &mut overview.replicas.as_mut().expect("replicas").replicas;
+    for (replica, alarm) in replicas
+        .iter_mut()
+        .zip(["last_good_file", "webhooks", "old"])
+    {
+        replica.alarms = vec![alarm.to_owned()];
+    }
+    let told = overview.describe();
+    let alarms = "ALARM last_good_file: the disk is full\nALARM webhooks: at replica b, whose log says why\n\n";
+    assert!(told.starts_with(alarms), "{told}");
+    assert_eq!(
+        news(&before, &overview.facts()),
+        ["alarm webhooks at replica b: its log says why"]
     );
 }
 

@@ -51,7 +51,7 @@ pub(super) struct HealthView {
     webhooks: Vec<BacklogView>,
     /// The rows of the data table in Genesys Cloud, while this replica is the one that keeps them.
     mirror: Vec<RowLagView>,
-    /// The alarms that are raised, in the order of docs/operations.md.
+    /// The alarms that this replica raises, in the order of docs/operations.md. `/v1/replicas` names those of the others.
     alarms: Vec<AlarmView>,
 }
 

@@ -45,6 +45,8 @@ struct ReplicaView {
     version: String,
     /// When it started.
     started_at: Timestamp,
+    /// The alarms that it raised when it wrote the heartbeat; its own `/v1/health/detail` and its log say why.
+    alarms: Vec<String>,
 }
 
 /// Lists the replicas.
@@ -95,6 +97,7 @@ impl ReplicaView {
             age_ms: milliseconds(age),
             version: heartbeat.version,
             started_at: heartbeat.started_at,
+            alarms: heartbeat.alarms,
         })
     }
 }

@@ -23,17 +23,20 @@ pub(super) struct Freshness {
     pub(super) made: Moment,
     /// Why it may not be the latest.
     pub(super) stale: Option<String>,
-    /// Conditions that need a person, for who may know of them.
+    /// Conditions that need a person, for who may know of them: those of this replica with the reasons.
     pub(super) alarms: Vec<(String, String)>,
+    /// Those of others, with the replicas.
+    pub(super) alarms_elsewhere: Vec<(String, Vec<String>)>,
 }
 
 impl Freshness {
     pub(super) fn of(listener: &Listener, visitor: &Visitor) -> Self {
         let now = listener.clock.now();
-        let alarms = if visitor.caller.may(Scope::Read, None) {
-            listener.metrics.alarms.raised()
+        let (alarms, elsewhere) = if visitor.caller.may(Scope::Read, None) {
+            let elsewhere = listener.replica.alarms_elsewhere();
+            (listener.metrics.alarms.raised(), elsewhere)
         } else {
-            Vec::new()
+            Default::default()
         };
         let alarms = alarms.into_iter();
         Self {
@@ -42,6 +45,7 @@ impl Freshness {
             alarms: alarms
                 .map(|(alarm, why)| (alarm.as_str().to_owned(), why))
                 .collect(),
+            alarms_elsewhere: elsewhere.into_iter().collect(),
         }
     }
 }
@@ -133,6 +137,8 @@ pub(super) struct ReplicaRow {
     pub(super) seen: String,
     pub(super) version: String,
     pub(super) started: Moment,
+    /// The alarms that it raises.
+    pub(super) alarms: Vec<String>,
 }
 
 impl ReplicaRow {
@@ -160,6 +166,7 @@ impl ReplicaRow {
                 seen,
                 version: heartbeat.version,
                 started: Moment::new(heartbeat.started_at, now),
+                alarms: heartbeat.alarms,
                 id: heartbeat.replica,
             })
         });

@@ -57,6 +57,7 @@ impl Desk {
                 has_ended,
                 calls: Default::default(),
                 tallies: None,
+                alarms: Vec::new(),
             }
         });
         let heartbeats = heartbeats.collect();

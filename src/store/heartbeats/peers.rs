@@ -106,6 +106,7 @@ mod tests {
             has_ended: false,
             calls: Default::default(),
             tallies: None,
+            alarms: Vec::new(),
         }
     }
 

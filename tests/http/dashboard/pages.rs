@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
+use traffic_cop::telemetry::Alarm;
 
 use super::{Browser, PAGE, app};
+use crate::support::Process;
 use crate::support::caller::{Call, Caller};
 use crate::world::{MAIN, TestApp, creation};
 
@@ -263,6 +265,44 @@ async fn replicas_are_told_with_how_far_each_is() {
         "{} (this one) live 2 0 2 0 s ago",
         app.process.replica.id()
     ));
+}
+
+#[tokio::test]
+async fn alarms_of_every_live_replica_are_shown() {
+    let app = app().await;
+    let other = app.world.process().await;
+    let raise = |process: &Process, alarm, why: &str| {
+        process.metrics.alarms.set(alarm, Some(why.to_owned()));
+    };
+    raise(&app.process, Alarm::LastGoodFile, "the disk is full");
+    raise(&other, Alarm::Webhooks, "what only its log says");
+    other.beat().await;
+    app.process.beat().await;
+    let browser = Browser::of_admin(&app).await;
+    let id = other.replica.id();
+    for path in ["/dashboard", PAGE] {
+        let page = browser.get(path).await.ok();
+        page.assert_says("Alarm last_good_file at this replica. the disk is full");
+        page.assert_says(&format!(
+            "Alarm webhooks at another replica. Its log says why: {id}"
+        ));
+    }
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says(&format!("{id} live webhooks"));
+    let listed = app.admin("GET", "/v1/replicas").send().await.ok().json();
+    assert_eq!(
+        listed["replicas"][1]["alarms"],
+        json!(["webhooks"]),
+        "{listed:#}"
+    );
+    let stranger = app.token(&["read"], Some(&[MAIN])).await;
+    let page = Browser::of(&app, &stranger).await.get(PAGE).await.ok();
+    page.assert_says_nothing_of("Alarm webhooks");
+    other.metrics.alarms.set(Alarm::Webhooks, None);
+    other.beat().await;
+    app.process.beat().await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says_nothing_of("webhooks");
 }
 
 #[tokio::test]

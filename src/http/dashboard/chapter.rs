@@ -35,6 +35,7 @@ pub(super) struct Chapter {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) revision: Revision,
+    pub(super) sequence: Sequence,
     pub(super) at: Timestamp,
     pub(super) actor: String,
     pub(super) action: String,
@@ -48,6 +49,7 @@ impl Entry {
         let change = &record.change;
         Self {
             revision: change.revision,
+            sequence: record.sequence,
             at: change.at,
             actor: change.actor.to_string(),
             action: change.action.clone(),
@@ -58,6 +60,18 @@ impl Entry {
 }
 
 impl Chapter {
+    /// The revision of a replica that has followed the journal to `sequence`; `None` if it is older than the changes here.
+    pub(super) fn revision_at(&self, sequence: Sequence) -> Option<Revision> {
+        let mut entries = self.entries.iter();
+        let known = entries.find(|entry| entry.sequence <= sequence);
+        known.map(|entry| entry.revision)
+    }
+
+    /// The oldest revision that is known here.
+    pub(super) fn oldest(&self) -> Option<Revision> {
+        self.entries.last().map(|entry| entry.revision)
+    }
+
     /// The changes since the present rollout began, that one included, the oldest first.
     pub(super) fn of_rollout(&self) -> impl Iterator<Item = &Entry> {
         let beginning = self.entries.iter().position(|entry| entry.action == START);

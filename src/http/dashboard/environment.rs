@@ -108,10 +108,10 @@ impl EnvironmentPage {
             silent: reported.silent.len(),
             calls: CallsPicture::of(&known.by_minute(name)),
             ladder: rollout
-                .map(|(rollout, in_step)| Ladder::of(environment, rollout, in_step, now)),
+                .map(|(rollout, in_step)| Ladder::of(environment, rollout, chapter, in_step, now)),
             evidence,
             windows: Window::all(listener, &served, now),
-            replicas: ReplicaRow::all(listener, visitor, &served),
+            replicas: ReplicaRow::all(listener, visitor, &served, chapter),
             has_more_history: history.as_ref().is_some_and(|(_, has_more)| *has_more),
             history: history.map(|(rows, _)| rows),
         })

@@ -34,7 +34,7 @@ pub(super) struct Rung {
     pub(super) bake: String,
     pub(super) minimum_calls: u32,
     pub(super) has_gate: bool,
-    /// `done`, `now` or `next`.
+    /// `done`, `now`, `next`, or `stopped` where the rollout was given up.
     pub(super) place: &'static str,
     pub(super) bake_left: Option<Countdown>,
 }
@@ -59,10 +59,23 @@ pub(super) fn in_step(rollout: &Rollout, chapter: Option<&Chapter>, now: Timesta
     since(entered, now)
 }
 
+/// The step that a rollout was in before it was given up: a state says only that it was.
+fn last_step(chapter: &Chapter) -> Option<usize> {
+    let mut states = chapter
+        .entries
+        .iter()
+        .filter_map(|entry| entry.state.as_ref());
+    states.find_map(|state| match state.rollout.as_deref()?.status {
+        Status::Running { step, .. } | Status::Paused { step, .. } => Some(step),
+        Status::Finished | Status::Aborted(_) => None,
+    })
+}
+
 impl Ladder {
     pub(super) fn of(
         environment: &Environment,
         rollout: &Rollout,
+        chapter: Option<&Chapter>,
         in_step: Duration,
         now: Timestamp,
     ) -> Self {
@@ -86,12 +99,18 @@ impl Ladder {
                 "finished: the candidate became active".to_owned(),
                 None,
             ),
-            Status::Aborted(cause) => ("aborted", format!("aborted: {cause}"), None),
+            Status::Aborted(cause) => {
+                let step = chapter.and_then(last_step);
+                let place = step.map(|step| format!(" in step {} of {steps}", step + 1));
+                let text = format!("aborted{}: {cause}", place.unwrap_or_default());
+                ("aborted", text, step)
+            }
         };
         let version = environment.slots[rollout.candidate].version.as_ref();
         let rung = |index: usize| {
             let step = &rollout.plan.steps[index];
             let place = match at {
+                Some(at) if index == at && kind == "aborted" => "stopped",
                 Some(at) if index == at => "now",
                 Some(at) if index > at => "next",
                 None if kind == "aborted" => "next",

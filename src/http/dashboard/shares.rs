@@ -1,8 +1,10 @@
 //! What callers get: the share that is set, and the one that they really got.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
-use super::words::{Moment, count, percent, rate, share};
+use super::words::{Moment, count, percent, rate, share, span};
 use crate::domain::Environment;
 use crate::domain::chance::{self, Range};
 use crate::domain::environment::Content;
@@ -34,7 +36,7 @@ pub(super) struct Shares {
     pub(super) note: String,
     /// Whether chance alone does not explain it.
     pub(super) is_odd: bool,
-    /// Calls of all replicas lately.
+    /// Calls of all replicas lately, and in which time.
     pub(super) rate: String,
 }
 
@@ -205,16 +207,22 @@ fn how(environment: &Environment, tally: &Tally, drawn: &Drawn) -> String {
     }
 }
 
-/// Calls of all replicas in the last minutes.
+/// Calls of all replicas lately, and since when that is: calls that began a moment ago are not spread over the time before.
 fn lately(minutes: &[BySlot<u64>], now: Timestamp) -> String {
-    let calls: u64 = minutes
+    let all: Vec<_> = minutes
         .iter()
-        .rev()
-        .take(LATELY)
         .map(|calls| calls.blue + calls.green)
-        .sum();
+        .collect();
+    let silent = all.iter().take_while(|calls| **calls == 0).count();
+    let looked_at = match all.len() - silent {
+        0 => LATELY,
+        since_the_first => since_the_first.min(LATELY),
+    };
+    let calls = all.iter().rev().take(looked_at).sum();
     let into_minute = now.as_second().rem_euclid(60).unsigned_abs();
-    rate(calls, 60 * (LATELY as u64 - 1) + into_minute)
+    let window = (60 * (looked_at as u64 - 1) + into_minute).max(1);
+    let told = span(Duration::from_secs(window));
+    format!("last {told}: {}", rate(calls, window))
 }
 
 /// A range of the candidate's share as one of blue's.
@@ -234,4 +242,28 @@ fn fraction(weight: Weight) -> f64 {
 
 fn place(share: f64) -> String {
     format!("{:.1}", share.clamp(0.0, 1.0) * WIDTH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of so many calls so many minutes ago, 20 s into the present minute.
+    fn said(calls: &[(usize, u64)]) -> String {
+        let mut minutes = [BySlot::default(); 60];
+        for (age, count) in calls {
+            minutes[59 - age].green = *count;
+        }
+        let now = "2026-01-05T08:10:20Z".parse().expect("a time");
+        lately(&minutes, now)
+    }
+
+    #[test]
+    fn calls_are_told_by_the_time_since_the_first_and_five_minutes_at_the_most() {
+        assert_eq!(said(&[(0, 200)]), "last 20 s: 10 calls a second");
+        assert_eq!(said(&[(0, 8), (1, 72)]), "last 80 s: 1.0 calls a second");
+        assert_eq!(said(&[(0, 26), (59, 1)]), "last 4 min: 6.0 calls a minute");
+        assert_eq!(said(&[(30, 200)]), "last 4 min: no calls");
+        assert_eq!(said(&[]), "last 4 min: no calls");
+    }
 }

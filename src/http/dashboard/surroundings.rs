@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::chapter::Chapter;
 use super::session::Visitor;
 use super::words::{Moment, span};
 use crate::domain::access::Scope;
 use crate::domain::freeze::{Freeze, Freezes, Place};
-use crate::domain::ids::FreezeNumber;
+use crate::domain::ids::{FreezeNumber, Sequence};
 use crate::http::Listener;
 use crate::replica::{Served, Source};
 use crate::store::heartbeats::Presence;
@@ -129,8 +130,8 @@ pub(super) struct ReplicaRow {
     pub(super) id: String,
     pub(super) is_this: bool,
     pub(super) is_live: bool,
-    /// Whether it decides by the environment's present revision.
-    pub(super) is_current: bool,
+    /// The environment's revision that it decides by.
+    pub(super) revision: String,
     /// Journal entries that it is behind this replica.
     pub(super) lag: u64,
     pub(super) sequence: u64,
@@ -147,6 +148,7 @@ impl ReplicaRow {
         listener: &Listener,
         visitor: &Visitor,
         served: &Served,
+        chapter: Option<&Chapter>,
     ) -> Option<Vec<Self>> {
         visitor.caller.may(Scope::Read, None).then_some(())?;
         let replica = &listener.replica;
@@ -160,7 +162,7 @@ impl ReplicaRow {
             (presence != Presence::Ended).then(|| Self {
                 is_this: heartbeat.replica == replica.id(),
                 is_live: presence == Presence::Live,
-                is_current: heartbeat.sequence >= served.sequence,
+                revision: revision_at(heartbeat.sequence, served, chapter),
                 lag: head.0.saturating_sub(heartbeat.sequence.0),
                 sequence: heartbeat.sequence.0,
                 seen,
@@ -171,5 +173,19 @@ impl ReplicaRow {
             })
         });
         Some(rows.collect())
+    }
+}
+
+/// The environment's revision of a replica that has followed the journal to `sequence`, as far as it can be told.
+fn revision_at(sequence: Sequence, served: &Served, chapter: Option<&Chapter>) -> String {
+    if sequence >= served.sequence {
+        return served.revision.to_string();
+    }
+    match chapter.and_then(|chapter| chapter.revision_at(sequence)) {
+        Some(revision) => revision.to_string(),
+        None => {
+            let oldest = chapter.and_then(Chapter::oldest);
+            format!("before {}", oldest.unwrap_or(served.revision))
+        }
     }
 }

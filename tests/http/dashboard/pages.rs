@@ -56,7 +56,7 @@ async fn the_share_that_callers_get_stands_beside_the_one_that_is_set() {
         page.assert_says(&format!("set 20 %, {green} calls"));
         page.assert_says("set 80 %");
         // Three before the weight was set, which do not count above.
-        page.assert_says("All replicas, last 5 minutes: 1.7 calls a second");
+        page.assert_says("All replicas, last 1 s: 403 calls a second");
     }
     app.cut_over(MAIN).await;
     let page = browser.get(PAGE).await.ok();
@@ -230,7 +230,9 @@ async fn a_rollout_is_a_ladder_with_the_evidence_and_what_it_waits_for() {
         .assert_says("rollout paused in step 1 of 3");
     app.ask(MAIN, "rollout/abort", json!({})).await.ok();
     let page = browser.get(PAGE).await.ok();
-    page.assert_says("aborted: asked for");
+    page.assert_says("aborted in step 1 of 3: asked for");
+    page.assert_says("50 % stopped here step 1");
+    page.assert_says_nothing_of("75 % stopped here");
     page.assert_says("green v2 was rolled back");
 }
 
@@ -265,6 +267,20 @@ async fn replicas_are_told_with_how_far_each_is() {
         "{} (this one) live 2 0 2 0 s ago",
         app.process.replica.id()
     ));
+    let other = app.world.process().await;
+    other.beat().await;
+    let newcomer = app.world.newcomer().await;
+    newcomer.beat().await;
+    app.set_weight(MAIN, 5.0).await;
+    app.process.beat().await;
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says(&format!("{} live 2 1 2", other.replica.id()));
+    page.assert_says(&format!("{} live before 1 3 0", newcomer.replica.id()));
+    for percent in 6..26 {
+        app.set_weight(MAIN, f64::from(percent)).await;
+    }
+    let page = browser.get(PAGE).await.ok();
+    page.assert_says(&format!("{} live before 11 21 2", other.replica.id()));
 }
 
 #[tokio::test]

@@ -194,6 +194,7 @@ impl Controller {
                 Err(error) => failed = failed.or(Some(error)),
             }
         }
+        self.analytics.ask(&*self.clock);
         failed.map_or(Ok(Tick::Led(steps)), Err)
     }
 

@@ -1,9 +1,9 @@
 //! The platform's analytics as a source of evidence: counts of closed intervals, an approximation.
 //!
 //! The controller that leads has an [`Analytics`] and attends with it to each rollout that has a metric of this source, once per
-//! tick. That never waits for the platform: a question is asked beside, one at a time for all environments, and its answer is
-//! taken at a later tick. What counts is stored once for every reader ([`crate::store::analytics`]), and so is what is wrong if
-//! nothing does.
+//! tick, and has it ask at the tick's end. That never waits for the platform: a question is asked beside, one at a time for all
+//! environments, and its answer is taken at a later tick. What counts is stored once for every reader
+//! ([`crate::store::analytics`]), and so is what is wrong if nothing does.
 
 mod counts;
 mod docket;
@@ -74,6 +74,8 @@ struct File {
     accepted: VecDeque<Batch<Interval>>,
     /// What the store says is wrong; `None` if that is not known.
     noted: Option<Option<Trouble>>,
+    /// Whether it was attended to since the last question was chosen.
+    is_attended: bool,
 }
 
 impl Analytics {
@@ -99,8 +101,8 @@ impl Analytics {
         self.files.retain(|name, _| is_kept(name));
     }
 
-    /// Does what there is to do about the rollout under way: takes an answer, stores what counts and what is wrong, asks the
-    /// next question. Returns what is wrong, if anything is.
+    /// Does what there is to do about the rollout under way: takes an answer, stores what counts and what is wrong. Returns what
+    /// is wrong, if anything is.
     ///
     /// # Errors
     /// The store does not answer or refuses. What was to be stored is the next time.
@@ -112,13 +114,15 @@ impl Analytics {
         store: &Store,
         clock: &dyn Clock,
     ) -> Result<Option<Trouble>, StoreError> {
-        let Some(rollout) = served.environment.rollout_under_way() else {
+        let rollout = served.environment.rollout_under_way();
+        let asking = rollout
+            .map(|rollout| (rollout, rollout.plan.approximate_metrics()))
+            .filter(|(_, metrics)| !metrics.is_empty());
+        let Some((rollout, metrics)) = asking else {
+            // Of a rollout before this one.
+            self.files.remove(name);
             return Ok(None);
         };
-        let metrics = rollout.plan.approximate_metrics();
-        if metrics.is_empty() {
-            return Ok(None);
-        }
         let now = clock.now();
         let kept_until = now.saturating_add(kept_for(Some(rollout)));
         let kept_until = kept_until.unwrap_or(jiff::Timestamp::MAX);
@@ -144,35 +148,30 @@ impl Analytics {
         }
         file.take(name, &access.ends, judge, kept_until);
         file.store(name, store, kept_until).await?;
-        let trouble = file.docket.trouble();
-        if self.asking.is_empty() {
-            self.ask(name, &access.client, clock);
-        }
-        Ok(trouble)
+        file.is_attended = true;
+        Ok(file.docket.trouble())
     }
 
-    /// Asks about `name`, if a question is due and nobody else has waited for longer.
-    fn ask(&mut self, name: &EnvironmentName, client: &Arc<Client>, clock: &dyn Clock) {
+    /// Asks the next question: of those that are due, the one that has waited for longest. Only environments that were attended
+    /// to since the last call take part, so that one whose evidence cannot be read or stored holds up no other.
+    pub fn ask(&mut self, clock: &dyn Clock) {
         let (now, monotonic) = (clock.now(), clock.monotonic());
-        let due = |file: &File| {
-            let question = file.docket.due(now, monotonic)?;
-            Some((file.docket.asked_at, question))
-        };
         let longest = self
             .files
-            .iter()
-            .filter_map(|(name, file)| Some((due(file)?, name)))
-            .min_by_key(|((asked_at, _), _)| *asked_at);
-        let Some(((_, question), first)) = longest else {
+            .iter_mut()
+            .filter_map(|(name, file)| {
+                let is_attended = std::mem::take(&mut file.is_attended);
+                let question = file.docket.due(now, monotonic).filter(|_| is_attended)?;
+                Some((question, name, file))
+            })
+            .min_by_key(|(_, _, file)| file.docket.asked_at);
+        let (Some((question, name, file)), Some(access), true) =
+            (longest, &self.access, self.asking.is_empty())
+        else {
             return;
         };
-        if first != name {
-            return;
-        }
-        if let Some(file) = self.files.get_mut(name) {
-            file.docket.asked_at = Some(monotonic);
-        }
-        let (name, client) = (name.clone(), Arc::clone(client));
+        file.docket.asked_at = Some(monotonic);
+        let (name, client) = (name.clone(), Arc::clone(&access.client));
         self.asking.spawn(async move {
             let answer = client.flow_aggregates(&question.query).await;
             (name, question, answer)
@@ -208,6 +207,7 @@ impl File {
             answer: None,
             accepted: VecDeque::new(),
             noted: None,
+            is_attended: false,
         }
     }
 

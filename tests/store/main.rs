@@ -12,6 +12,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod analytics;
 mod chronicle;
 mod control;
 mod controller;
@@ -95,6 +96,11 @@ fn main() -> ExitCode {
         Suite {
             name: "controller",
             cases: controller::CASES,
+            engines: &[Engine::Memory],
+        },
+        Suite {
+            name: "analytics",
+            cases: analytics::CASES,
             engines: &[Engine::Memory],
         },
         Suite {

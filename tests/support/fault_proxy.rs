@@ -78,6 +78,8 @@ pub(crate) enum Fault {
 struct Rule {
     /// `None` fits every request.
     ask: Option<Ask>,
+    /// What the request has to name, if anything.
+    about: Option<String>,
     fault: Fault,
     /// Requests that it is still for.
     left: usize,
@@ -153,8 +155,19 @@ impl FaultProxy {
     pub(crate) fn fail(&self, ask: Ask, fault: Fault, times: usize) {
         locked(&self.shared.rules).push(Rule {
             ask: Some(ask),
+            about: None,
             fault,
             left: times,
+        });
+    }
+
+    /// Every request of this kind that names `about`, a text of its own, fails like this until [`FaultProxy::heal`].
+    pub(crate) fn fail_about(&self, ask: Ask, about: &str, fault: Fault) {
+        locked(&self.shared.rules).push(Rule {
+            ask: Some(ask),
+            about: Some(format!("\"{about}\"")),
+            fault,
+            left: usize::MAX,
         });
     }
 
@@ -162,6 +175,7 @@ impl FaultProxy {
     pub(crate) fn fail_any(&self, fault: Fault, times: usize) {
         locked(&self.shared.rules).push(Rule {
             ask: None,
+            about: None,
             fault,
             left: times,
         });
@@ -171,6 +185,7 @@ impl FaultProxy {
     pub(crate) fn fail_all(&self, fault: Fault) {
         locked(&self.shared.rules).push(Rule {
             ask: None,
+            about: None,
             fault,
             left: usize::MAX,
         });
@@ -269,7 +284,7 @@ async fn answer(
     let body = body.collect().await.map_err(|_| Closed)?.to_bytes();
     let ask = shared.look(&head, &body);
     shared.seen.send_modify(|seen| seen.push(ask));
-    let fault = shared.next_fault(ask);
+    let fault = shared.next_fault(ask, &body);
     match fault {
         None | Some(Fault::Pass) => shared.deliver(head, body, Duration::ZERO).await,
         Some(Fault::HoldReply) => {
@@ -332,11 +347,15 @@ impl Shared {
         ask(target, &body)
     }
 
-    fn next_fault(&self, ask: Ask) -> Option<Fault> {
+    fn next_fault(&self, ask: Ask, body: &[u8]) -> Option<Fault> {
+        let body = String::from_utf8_lossy(body);
         let mut rules = locked(&self.rules);
-        let rule = rules
-            .iter_mut()
-            .find(|rule| rule.left > 0 && rule.ask.is_none_or(|of| of == ask));
+        let rule = rules.iter_mut().find(|rule| {
+            let is_about = |about: &String| body.contains(about);
+            rule.left > 0
+                && rule.ask.is_none_or(|of| of == ask)
+                && rule.about.as_ref().is_none_or(is_about)
+        });
         match rule {
             Some(rule) => {
                 rule.left -= 1;

@@ -55,13 +55,15 @@ impl Budget {
         now >= self.not_before && self.asked.len() < self.most
     }
 
-    /// Takes note of an answer at `now` that too much is asked: nothing is, for as long as it says. Returns how long that is.
+    /// Takes note of an answer at `now` that too much is asked: nothing is, for as long as it says, or an earlier one has said if
+    /// that is longer. Returns how long that is.
     pub fn refused(&mut self, now: Duration, retry_after: Option<Duration>) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(2_u32.saturating_pow(self.refusals));
         let pause = retry_after.unwrap_or(doubled).min(LONGEST_PAUSE);
         self.refusals = self.refusals.saturating_add(1);
-        self.not_before = now + pause;
-        pause
+        // Requests go out side by side, so the answers to them may name different times.
+        self.not_before = self.not_before.max(now + pause);
+        self.not_before - now
     }
 
     /// Takes note of any other answer.
@@ -94,14 +96,24 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_never_cuts_an_earlier_one_short() {
+        let mut budget = Budget::of(100);
+        assert_eq!(budget.refused(seconds(10), Some(seconds(30))), seconds(30));
+        assert_eq!(budget.refused(seconds(12), Some(seconds(3))), seconds(28));
+        assert!(!budget.take(seconds(39)));
+        assert!(budget.take(seconds(40)));
+        assert_eq!(budget.refused(seconds(41), Some(seconds(3))), seconds(3));
+    }
+
+    #[test]
     fn refusals_that_say_nothing_are_heeded_for_longer_each_time() {
         let mut budget = Budget::of(100);
         let pauses = [(); 4].map(|()| budget.refused(Duration::ZERO, None));
         assert_eq!(pauses, [2, 4, 8, 16].map(seconds));
         budget.heard();
-        assert_eq!(budget.refused(Duration::ZERO, None), seconds(2));
+        assert_eq!(budget.refused(seconds(60), None), seconds(2));
         assert_eq!(
-            budget.refused(Duration::ZERO, Some(seconds(1_000_000))),
+            budget.refused(seconds(60), Some(seconds(1_000_000))),
             LONGEST_PAUSE
         );
     }

@@ -178,12 +178,16 @@ fn interval(text: &str) -> Option<(Timestamp, Timestamp)> {
 
 /// The calls of one group in one interval. With a qualifier a metric counts a part of them again.
 fn calls(metrics: &[Counted]) -> Result<u64, InvalidAnswer> {
-    let counts = metrics
+    let counted = metrics
         .iter()
-        .filter(|counted| counted.metric == CALLS && counted.qualifier.is_none())
-        .filter_map(|counted| counted.stats.as_ref()?.count);
+        .filter(|counted| counted.metric == CALLS && counted.qualifier.is_none());
     let mut calls = 0;
-    for count in counts {
+    for counted in counted {
+        // Calls that are not counted are not known to be none.
+        let stats = counted.stats.as_ref();
+        let count = stats
+            .and_then(|stats| stats.count)
+            .ok_or(InvalidAnswer::Unreadable)?;
         if !(0.0..=MOST_CALLS).contains(&count) || count.fract() != 0.0 {
             return Err(InvalidAnswer::Absurd);
         }
@@ -301,6 +305,8 @@ mod tests {
         }
         let no_interval = answer("1").replace("2026-01-05T08:05:00.000Z", "later");
         let no_flow = answer("1").replace("flowId", "flow");
+        let no_count = answer("1").replace(r#""count": 1}"#, r#""sum": 1}"#);
+        let no_stats = answer("1").replace(r#", "stats": {"count": 1}"#, "");
         for text in [
             "",
             "null",
@@ -308,6 +314,9 @@ mod tests {
             "<html>",
             &no_interval,
             &no_flow,
+            &no_count,
+            &no_stats,
+            &answer("null"),
             &answer("\"1\""),
         ] {
             let read = read(text.as_bytes());

@@ -124,6 +124,36 @@ async fn many_are_reported_at_once_and_none_is_of_a_time_to_come() {
 }
 
 #[tokio::test]
+async fn there_is_room_for_as_many_as_may_be_reported_at_once_with_all_that_is_said_of_each() {
+    let app = app().await;
+    let all = (0..500).map(|number| {
+        json!({
+            "Conversation_ID": format!("7f3b3a52-3d0e-4f7e-9b8e-{number:012}"),
+            "Abandon": "false",
+            "Error": "false",
+            "Transfer": "false",
+            "Containment": "false",
+            "Time": "2026-01-05T08:59:00.123456789+01:00",
+        })
+    });
+    let report = json!({ "Outcomes": all.collect::<Vec<_>>() });
+    // As people and tools write it: every member on a line of its own.
+    let pretty = serde_json::to_string_pretty(&report).expect("JSON");
+    let told = |body: String| {
+        let ask = app.decisions("POST", &format!("/v1/environments/{MAIN}/outcomes"));
+        ask.by(&app.first_admin_text()).raw(body).send()
+    };
+    for body in [report.to_string(), pretty.clone()] {
+        assert!(body.len() > 64 * 1024, "it would have been a small one");
+        let answer = told(body).await.ok();
+        assert_eq!(answer.json(), json!({ "Stored": 500, "Ignored": 0 }));
+    }
+    assert_eq!(stored(&app).await.len(), 1_000);
+    let padded = pretty + &" ".repeat(256 * 1024);
+    assert_eq!(told(padded).await.problem(), "too-large");
+}
+
+#[tokio::test]
 async fn the_end_of_a_flow_counts_if_it_is_of_a_slot_or_bad() {
     let app = app().await;
     for (flow_id, exit_reason, is_stored) in [

@@ -12,11 +12,15 @@ use utoipa::ToSchema;
 
 use super::{asked, json};
 use crate::domain::access::Scope;
-use crate::evidence::NotStored;
+use crate::evidence::{MOST_OUTCOMES, NotStored};
 use crate::http::problem::{Kind, Problem, ProblemSchema};
 use crate::http::{Listener, body};
 use crate::telemetry::OutcomeLabels;
 use report::{OutcomesRequest, Report};
+
+/// Room for as many outcomes as may come at once. One with every member takes some 200 bytes, or twice that with each member on a
+/// line of its own.
+const ROOM: usize = 512 * MOST_OUTCOMES;
 
 /// Takes in how calls ended.
 #[utoipa::path(
@@ -51,7 +55,8 @@ async fn store(
     headers: &HeaderMap,
     body: axum::body::Body,
 ) -> Result<OutcomesAnswer, Problem> {
-    let body = body::read(headers, body, listener.limits.admin_body_bytes).await?;
+    let limit = listener.limits.admin_body_bytes.max(ROOM);
+    let body = body::read(headers, body, limit).await?;
     let report = Report::parse(&body)?;
     let served = {
         let snapshot = listener.replica.snapshot();

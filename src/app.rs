@@ -6,7 +6,7 @@ mod first_admin;
 mod first_load;
 mod followers;
 mod genesys;
-mod issuers;
+pub mod issuers;
 mod logging;
 mod open_files;
 mod sample;

@@ -356,6 +356,8 @@ impl Replica {
         );
         self.snapshot.store(Some(Arc::new(next)));
         if is_default {
+            // No place in the journal that anybody may go on from, and yet something else is served.
+            self.served.send_modify(|_| {});
             return;
         }
         self.metrics

@@ -1,6 +1,6 @@
 //! The tokens of one snapshot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use super::token::hash;
 use super::{BasicPair, Principal};
 use crate::clock::Clock;
 use crate::domain::access::{Access, Token, TokenHash, TokenId};
+use crate::domain::ids::IssuerUrl;
 
 /// The tokens of one snapshot, found by what is presented.
 ///
@@ -98,6 +99,12 @@ impl AccessTable {
     #[must_use]
     pub fn is_of(&self, access: &Access) -> bool {
         self.access == *access
+    }
+
+    /// The issuers that are trusted.
+    #[must_use]
+    pub fn issuer_urls(&self) -> BTreeSet<IssuerUrl> {
+        self.access.issuer_urls()
     }
 
     /// Who the token with this text belongs to, unless it has expired. The clock is read only if it can.

@@ -1,14 +1,21 @@
 //! Snapshots: exported, and served as a default.
 
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use traffic_cop::access::oidc::issuers::Issuers;
+use traffic_cop::app::issuers;
 use traffic_cop::replica::follower::Follower;
 use traffic_cop::replica::saved::Saved;
 
 use crate::ask::{Answer, Ask};
+use crate::support::issuer::Issuer;
 use crate::support::{Ask as Asked, Fault};
-use crate::world::{MAIN, TestApp};
+use crate::world::{MAIN, TestApp, because};
 
 fn export(app: &TestApp, query: &str) -> Ask {
     app.admin("GET", &format!("/v1/snapshot{query}"))
@@ -92,4 +99,56 @@ async fn calls_are_answered_from_a_default_snapshot_while_there_is_nothing_bette
         StatusCode::SERVICE_UNAVAILABLE,
         "what was exported elsewhere is not exported again"
     );
+}
+
+#[tokio::test]
+async fn a_default_snapshot_lets_in_whom_its_issuers_vouch_for_by_the_keys_of_before_a_restart() {
+    let (origin, mut issuer) = (TestApp::start().await, Issuer::start().await);
+    origin.create(MAIN).await;
+    let entry = json!({
+        "name": "pipelines", "url": issuer.url(), "audience": "traffic-cop", "claims": { "sub": "a-pipeline" },
+        "scopes": ["decide"],
+    });
+    let added = origin.admin("POST", "/v1/issuers").json(&because(entry));
+    added.send().await.ok();
+    let default = restored(&export(&origin, "").send().await.ok());
+    let now = origin.listener.clock.now().as_second();
+    let token = issuer.token(now, json!({ "sub": "a-pipeline" }));
+    let directory = tempfile::tempdir().expect("a directory");
+    let keeper = |app: &TestApp| {
+        let metrics = app.process.metrics.clone();
+        let clock = app.listener.clock.clone();
+        Issuers::new(app.keyring.clone(), clock, metrics, Some(directory.path()))
+    };
+    let named = [issuer.url().parse().expect("an issuer")];
+    keeper(&origin).refresh(named.into()).await;
+    issuer.go_away();
+
+    let app = TestApp::start_without_a_snapshot().await;
+    app.world.tables.delete().await;
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let (keyring, replica) = (app.keyring.clone(), app.process.replica.clone());
+    let mut keeps = Box::pin(issuers::keep(keeper(&app), keyring, replica, stop));
+    assert!(
+        (&mut keeps).now_or_never().is_none(),
+        "it looks before there is anything to look at"
+    );
+    tokio::spawn(keeps);
+    app.process.replica.serve_default(default);
+
+    let call = || app.call(MAIN).json(&json!({})).by(&token).send();
+    let answered = async {
+        loop {
+            let answer = call().await;
+            if answer.status != StatusCode::UNAUTHORIZED {
+                return answer;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::time::timeout(Duration::from_secs(30), answered)
+        .await
+        .expect("the keys are had in time");
+    assert_eq!(answer.ok().json()["Source"], "default");
 }

@@ -150,3 +150,27 @@ impl fmt::Debug for Keys {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::access::oidc::issuers::Issuers;
+    use crate::clock::ManualClock;
+    use crate::telemetry::Metrics;
+
+    #[tokio::test]
+    async fn without_issuers_nothing_is_forgotten_and_nothing_written() {
+        let (keyring, directory) = (Arc::new(Keyring::default()), tempfile::tempdir().unwrap());
+        let clock = Arc::new(ManualClock::at(Timestamp::UNIX_EPOCH));
+        let path = Some(directory.path());
+        let issuers = Issuers::new(Arc::clone(&keyring), clock, Metrics::default(), path);
+        let before = keyring.keys.load_full();
+        for _ in 0..2 {
+            issuers.refresh(BTreeSet::new()).await;
+        }
+        assert!(Arc::ptr_eq(&before, &keyring.keys.load_full()));
+        assert_eq!(directory.path().read_dir().unwrap().count(), 0);
+    }
+}

@@ -262,6 +262,38 @@ async fn the_last_known_keys_go_on_while_the_issuer_is_away_also_after_a_restart
 }
 
 #[tokio::test]
+async fn keys_are_written_down_when_they_are_others() {
+    let (app, issuer, _) = trusting().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("issuer-keys.json");
+    let keeper = || {
+        let (keyring, clock) = (app.keyring.clone(), app.listener.clock.clone());
+        let metrics = app.process.metrics.clone();
+        Issuers::new(keyring, clock, metrics, Some(directory.path()))
+    };
+    let named = || [issuer.url().parse().expect("an issuer")].into();
+    keeper().refresh(named()).await;
+    let first = std::fs::read_to_string(&file).expect("a file");
+
+    // Whatever is written from here on can be told.
+    let restarted = keeper();
+    std::fs::remove_file(&file).expect("a file");
+    issuer.take_asked();
+    restarted.refresh(named()).await;
+    app.advance(Duration::from_secs(600));
+    restarted.refresh(named()).await;
+    assert_eq!(issuer.take_asked().len(), 4, "the keys were fetched twice");
+    assert!(!file.exists(), "they are the same");
+
+    issuer.rotate(Key::ec());
+    app.advance(Duration::from_secs(600));
+    restarted.refresh(named()).await;
+    assert_ne!(std::fs::read_to_string(&file).expect("a file"), first);
+    restarted.refresh([].into()).await;
+    assert_eq!(std::fs::read_to_string(&file).expect("a file"), "{}");
+}
+
+#[tokio::test]
 async fn keys_are_taken_only_from_where_the_issuer_says_that_they_are() {
     let (app, issuer, _) = trusting().await;
     let url = issuer.url();

@@ -1,8 +1,8 @@
 //! Having the keys of issuers ready before a token needs them, and going on with the last known ones while an issuer is away.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +34,15 @@ pub struct Issuers {
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     directory: Option<PathBuf>,
-    known: Mutex<BTreeMap<IssuerUrl, Known>>,
+    memory: Mutex<Memory>,
+}
+
+/// What a keeper knows.
+#[derive(Debug, Default)]
+struct Memory {
+    issuers: BTreeMap<IssuerUrl, Known>,
+    /// The key sets that the file holds.
+    kept: BTreeMap<IssuerUrl, Value>,
 }
 
 /// What is known of one issuer.
@@ -63,7 +71,7 @@ impl Issuers {
             keyring,
             clock,
             metrics,
-            known: Mutex::new(directory.map(remembered).unwrap_or_default()),
+            memory: Mutex::new(directory.map(remembered).unwrap_or_default()),
             directory: directory.map(Path::to_owned),
         }
     }
@@ -71,7 +79,11 @@ impl Issuers {
     /// Fetches the keys of those issuers in `named` whose keys are missing, old or not enough, and forgets all other issuers.
     /// Returns how long nothing needs to be done, unless a token names a key that is not there.
     pub async fn refresh(&self, named: BTreeSet<IssuerUrl>) -> Duration {
-        let mut known = self.known.lock().await;
+        let mut memory = self.memory.lock().await;
+        let Memory {
+            issuers: known,
+            kept,
+        } = &mut *memory;
         let before: Vec<_> = known.keys().cloned().collect();
         known.retain(|issuer, _| named.contains(issuer));
         for issuer in named {
@@ -82,27 +94,27 @@ impl Issuers {
                 known.is_wanted = true;
             }
         }
-        let is_first = known.values().all(|known| known.asked_at.is_none());
-        let mut has_changed = is_first || !known.keys().eq(&before);
-        if has_changed {
+        let is_first = !known.is_empty() && known.values().all(|known| known.asked_at.is_none());
+        if is_first || !known.keys().eq(&before) {
             // What is remembered counts at once; an issuer may take its time.
-            self.give(&known);
+            self.give(known);
         }
         let now = self.clock.monotonic();
         let due = known.iter().filter(|(_, known)| known.is_due(now));
         let asked = due.map(async |(issuer, _)| (issuer.clone(), fetch(issuer).await));
+        let mut has_other_keys = false;
         for (issuer, outcome) in join_all(asked).await {
             self.metrics.issuer_keys(match &outcome {
                 Ok(_) => "fetched",
                 Err(_) => "failed",
             });
             let known = known.entry(issuer).or_default();
-            has_changed |= known.take(outcome, self.clock.monotonic());
+            has_other_keys |= known.take(outcome, self.clock.monotonic());
         }
-        if has_changed {
-            self.give(&known);
-            self.remember(&known).await;
+        if has_other_keys {
+            self.give(known);
         }
+        self.remember(known, kept).await;
         let failing = known.iter().find_map(|(issuer, known)| {
             let why = known.failure.as_ref()?;
             Some(format!("{issuer}: {why}"))
@@ -122,31 +134,47 @@ impl Issuers {
         self.keyring.set_issuer_keys(keys.collect());
     }
 
-    /// Writes the key sets beside and moves them into place. Public keys: worth keeping, and nothing to be kept secret.
-    async fn remember(&self, known: &BTreeMap<IssuerUrl, Known>) {
+    /// Writes the key sets beside and moves them into place, if they are others than are `kept`. Public keys: worth keeping, and
+    /// nothing to be kept secret.
+    async fn remember(
+        &self,
+        known: &BTreeMap<IssuerUrl, Known>,
+        kept: &mut BTreeMap<IssuerUrl, Value>,
+    ) {
         let Some(directory) = self.directory.clone() else {
             return;
         };
-        let sets: BTreeMap<_, _> = known
+        let sets = known
             .iter()
-            .filter_map(|(issuer, known)| Some((issuer, &known.keys.as_ref()?.1)))
-            .collect();
+            .filter_map(|(issuer, known)| Some((issuer.clone(), known.keys.as_ref()?.1.clone())));
+        let sets: BTreeMap<_, _> = sets.collect();
+        if *kept == sets {
+            return;
+        }
         // Texts under texts: nothing here can fail to be JSON.
         let bytes = serde_json::to_vec(&sets).expect("JSON in memory");
-        let write = move || {
-            let unfinished = directory.join(UNFINISHED);
-            fs::write(&unfinished, bytes)?;
-            fs::rename(&unfinished, directory.join(FILE))
-        };
-        let written = tokio::task::spawn_blocking(write).await;
-        if let Err(error) = written.map_err(io::Error::other).flatten() {
-            tracing::warn!(%error, "the keys of issuers cannot be kept for a restart");
+        let written = tokio::task::spawn_blocking(move || write(&directory, &bytes)).await;
+        match written.map_err(io::Error::other).flatten() {
+            Ok(()) => *kept = sets,
+            Err(error) => {
+                tracing::warn!(%error, "the keys of issuers cannot be kept for a restart");
+            }
         }
     }
 }
 
+/// Makes the file hold `bytes`. On return it survives a loss of power.
+fn write(directory: &Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = directory.join(UNFINISHED);
+    let mut file = File::create(&unfinished)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&unfinished, directory.join(FILE))?;
+    File::open(directory)?.sync_all()
+}
+
 /// The keys that were known before the restart. A file that does not read is none: keys are fetched anyway.
-fn remembered(directory: &Path) -> BTreeMap<IssuerUrl, Known> {
+fn remembered(directory: &Path) -> Memory {
     let read = || -> io::Result<BTreeMap<IssuerUrl, Value>> {
         Ok(serde_json::from_slice(&fs::read(directory.join(FILE))?)?)
     };
@@ -156,18 +184,21 @@ fn remembered(directory: &Path) -> BTreeMap<IssuerUrl, Known> {
         }
         BTreeMap::new()
     });
-    let known = sets.into_iter().filter_map(|(issuer, set)| {
-        let keys = IssuerKeys::read(issuer.clone(), &set).ok()?;
-        let keys = Some((keys, set));
+    let known = sets.iter().filter_map(|(issuer, set)| {
+        let keys = IssuerKeys::read(issuer.clone(), set).ok()?;
+        let keys = Some((keys, set.clone()));
         Some((
-            issuer,
+            issuer.clone(),
             Known {
                 keys,
                 ..Known::default()
             },
         ))
     });
-    known.collect()
+    Memory {
+        issuers: known.collect(),
+        kept: sets,
+    }
 }
 
 impl Known {

@@ -200,11 +200,12 @@ pub struct ServeArgs {
         help_heading = "Credentials"
     )]
     pub oauth_signing_key_pem: Option<Secret>,
-    /// Minutes without new calls after which a slot counts as drained and may be claimed.
+    /// Minutes without new calls after which a slot counts as drained and may be claimed. At most a day: so long are calls told of.
     #[arg(
         long,
         env = "TRAFFIC_COP_DRAIN_MINUTES",
         default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(0..=24 * 60),
         value_name = "MINUTES",
         help_heading = "Changes"
     )]

@@ -293,7 +293,7 @@ mod tests {
                 .collect::<Vec<_>>(),
             ["milliseconds, 1 to 10,000", "`3000`"]
         );
-        assert!(line("drain-minutes").contains("| minutes, at least 0 | `30` |"));
+        assert!(line("drain-minutes").contains("| minutes, 0 to 1,440 | `30` |"));
         assert!(line("controller").contains("| `on`, `off` | `on` |"));
         assert!(line("admin-token").contains("| token, secret |  |"));
         assert!(line("server").contains("`TRAFFIC_COP_SERVER` | URL |"));

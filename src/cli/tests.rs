@@ -114,6 +114,12 @@ fn every_subcommand_parses_with_what_its_help_asks_for() {
 }
 
 #[test]
+fn no_drain_time_is_longer_than_calls_are_told_of() {
+    assert!(parse("serve --drain-minutes 1440").is_ok());
+    assert!(parse("serve --drain-minutes 1441").is_err());
+}
+
+#[test]
 #[cfg(feature = "embedded")]
 fn a_binary_with_the_embedded_store_can_serve_it() {
     assert!(parse("store serve --address 127.0.0.1:9000").is_ok());

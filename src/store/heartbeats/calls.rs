@@ -10,7 +10,7 @@ use crate::domain::slot::{BySlot, Slot};
 
 /// Minutes that are told one by one, the present one included.
 pub const MINUTES: u16 = 60;
-/// How long the last call of a slot is told.
+/// How long the last call of a slot is told. No drain time is longer (`--drain-minutes`).
 const TOLD_FOR: SignedDuration = SignedDuration::from_hours(24);
 
 /// The calls that one replica has decided, by environment and slot; only where there were any. A deployment has at most 256

@@ -67,6 +67,8 @@ pub struct Answer<A> {
     pub state: Option<A>,
     /// How that came about.
     pub outcome: Outcome,
+    /// Whether this process would know it after a restart without the store; true if it keeps no last-good file.
+    pub is_saved: bool,
     /// Who decides by it, if the caller waited to know.
     pub receipt: Option<Receipt>,
 }
@@ -106,8 +108,9 @@ impl Control {
         self.drain_time
     }
 
-    /// Carries out `command` on the aggregate `key`. When it returns, this process serves the result. If the request asks for
-    /// a receipt, it waits for the other replicas too; the change is made by then, whatever the receipt says.
+    /// Carries out `command` on the aggregate `key`. When it returns, this process serves the result, and its last-good file holds
+    /// it unless the answer says otherwise. If the request asks for a receipt, it waits for the other replicas too; the change is
+    /// made by then, whatever the receipt says.
     ///
     /// # Errors
     /// See [`WriteError`]; all but `OutcomeUnknown` leave everything as it was.
@@ -146,7 +149,8 @@ impl Control {
         }
     }
 
-    /// Makes an attempt, says what came of it in the log and the metrics, and waits for the receipt.
+    /// Makes an attempt, says what came of it in the log and the metrics, and waits for the last-good file and the
+    /// receipt.
     async fn carry_out<A: Stored>(&self, attempt: &Attempt<'_, A>) -> Result<Answer<A>, WriteError>
     where
         Follower: Tracks<A>,
@@ -189,6 +193,11 @@ impl Control {
             sequence,
             since,
         } = written?;
+        // Of a repeat and of what was so before, too: whoever hears of it may count on it.
+        answer.is_saved = self.replica.until_saved(sequence).await;
+        if !answer.is_saved {
+            tracing::error!(%sequence, "the change is committed, but a restart without the store would not know it");
+        }
         if let Some(wait) = request.wait {
             answer.receipt = Some(self.replica.receipt(sequence, since, wait).await);
         }
@@ -317,6 +326,7 @@ impl Control {
                     revision: operation.revision,
                     state: read_state(&record)?,
                     outcome: Outcome::Repeated(operation.sequence),
+                    is_saved: false,
                     receipt: None,
                 };
                 Ok(Some((answer, operation.sequence)))
@@ -337,9 +347,6 @@ impl Control {
         if let Err(error) = self.replica.accept(record).await {
             tracing::warn!(%error, %sequence, "the change is committed and not yet served here");
         }
-        if !self.replica.until_saved(sequence).await {
-            tracing::error!(%sequence, "the change is committed, but a restart without the store would not know it");
-        }
         if let Err(error) = self.replica.finish_last_row().await {
             tracing::warn!(%error, %sequence, "the row of the change is left to the next writer");
         }
@@ -347,6 +354,7 @@ impl Control {
             revision,
             state,
             outcome: Outcome::Committed(sequence),
+            is_saved: false,
             receipt: None,
         };
         Ok(Written {

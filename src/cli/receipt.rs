@@ -1,4 +1,4 @@
-//! What is said of a receipt: which replicas decide by a change.
+//! What is said of a receipt: which replicas decide by a change, and whether the one that answered would after a restart.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -8,9 +8,15 @@ use super::client::Answer;
 use super::failure::Failure;
 use super::output::{Output, table};
 
+/// Told of a change that the replica which answered could not write down.
+const UNSAVED: &str = "\n\nnote: the replica that answered cannot write its last-good file: after a restart while the store is away it would not \
+                       know this change; look at the alarm last_good_file";
+
 /// The part of a write's answer that is about the replicas.
 #[derive(Debug, Deserialize)]
 struct Receipted {
+    #[serde(default)]
+    saved: Option<bool>,
     #[serde(default)]
     receipt: Option<Receipt>,
 }
@@ -22,15 +28,19 @@ pub(super) fn print<T: DeserializeOwned>(
     answer: &Answer,
     describe: impl FnOnce(T) -> String,
 ) -> Result<(), Failure> {
-    let Receipted { receipt } = answer.read()?;
+    let Receipted { saved, receipt } = answer.read()?;
     output.print(answer, |written| {
-        let receipt = receipt.as_ref().map(describe_receipt).unwrap_or_default();
-        describe(written) + &receipt
+        describe(written) + &describe_replicas(saved, receipt.as_ref())
     })?;
     match receipt.as_ref().and_then(doubt) {
         Some(doubt) => Err(Failure::pending(doubt)),
         None => Ok(()),
     }
+}
+
+fn describe_replicas(saved: Option<bool>, receipt: Option<&Receipt>) -> String {
+    let unsaved = if saved == Some(false) { UNSAVED } else { "" };
+    unsaved.to_owned() + &receipt.map(describe_receipt).unwrap_or_default()
 }
 
 fn describe_receipt(receipt: &Receipt) -> String {
@@ -100,6 +110,16 @@ mod tests {
             doubt(&receipt).expect("a doubt"),
             "the change is made, but not confirmed in time by b"
         );
+    }
+
+    #[test]
+    fn a_change_that_a_restart_might_lack_is_told_of_and_no_other() {
+        let told = |json: &str| {
+            let Receipted { saved, receipt } = serde_json::from_str(json).expect("an answer");
+            describe_replicas(saved, receipt.as_ref())
+        };
+        assert_eq!(told(r#"{"outcome":"committed"}"#), "");
+        assert_eq!(told(r#"{"outcome":"committed","saved":false}"#), UNSAVED);
     }
 
     #[test]

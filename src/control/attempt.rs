@@ -300,6 +300,7 @@ impl<A: Stored> Base<A> {
             revision: self.tracked.revision,
             state: self.tracked.state().cloned(),
             outcome: Outcome::Unchanged(unchanged),
+            is_saved: false,
             receipt: None,
         };
         Written {

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
+use traffic_cop::domain::ids::Sequence;
+use traffic_cop::replica::last_good::{self, Files};
 use traffic_cop::replica::tasks;
 
 use crate::ask::Answer;
@@ -251,4 +253,34 @@ async fn a_process_is_ready_once_it_has_registered_and_read_the_journal_after_th
     let others = app.world.process().await;
     others.beat().await;
     assert_eq!(others.replica.peers().len(), 2);
+}
+
+#[tokio::test]
+async fn a_change_that_a_restart_might_lack_is_made_and_says_so() {
+    let app = TestApp::start().await;
+    app.create_with_candidate(MAIN).await;
+    let cut_over = || {
+        let path = format!("/v1/environments/{MAIN}/cutover");
+        let cutover = app.admin("POST", &path).if_match("*").key("once");
+        cutover.json(&because(json!({}))).send()
+    };
+    let told = |answer: &Value| (answer["outcome"].clone(), answer.get("saved").cloned());
+    // A file is kept, and nobody writes it for now.
+    let directory = tempfile::tempdir().expect("a directory");
+    let files = Files::within(directory.path());
+    let replica = app.process.replica.clone();
+    assert!(!replica.start_from(&files), "there is none yet");
+
+    let written = cut_over().await.ok().json();
+    assert_eq!(told(&written), (json!("committed"), Some(json!(false))));
+    assert_eq!(app.revision(MAIN).await, 3);
+    let again = cut_over().await.ok().json();
+    assert_eq!(told(&again), (json!("repeated"), Some(json!(false))));
+
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    tokio::spawn(last_good::keep(replica, files, stop));
+    assert!(app.process.replica.until_saved(Sequence(3)).await);
+    let again = cut_over().await.ok().json();
+    assert_eq!(told(&again), (json!("repeated"), None));
 }

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
-use super::receipt::{ReceiptView, WriteParams};
+use super::receipt::{self, ReceiptView, WriteParams};
 use super::view::parts;
 use crate::control::{Answer, Outcome};
 use crate::domain::access::{Access, AccessCommand, Grant, Issuer, Scope};
@@ -102,6 +102,10 @@ pub(super) struct IssuerWriteView {
     revision: Revision,
     /// The name of the entry.
     name: IssuerName,
+    /// False if the replica that answers could not write this to its last-good file in time: the change is made, but after a restart
+    /// while the store is away this replica would not know it. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<bool>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -230,6 +234,7 @@ impl IssuerWriteView {
             outcome: parts(answer.outcome).0,
             revision: answer.revision,
             name,
+            saved: receipt::saved(answer),
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }

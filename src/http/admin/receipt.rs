@@ -11,6 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::extract::Query;
 use super::view::milliseconds;
+use crate::control::Answer;
 use crate::domain::ids::IdempotencyKey;
 use crate::http::problem::{Kind, Problem};
 use crate::replica::receipt::{Confirmation, Receipt, Standing};
@@ -140,6 +141,11 @@ struct ConfirmationView {
     /// Milliseconds from the commit to the acknowledgement, at the most; null without one. Of a change that was made before,
     /// they count from this request.
     acknowledged_ms: Option<u64>,
+}
+
+/// What an answer says of the last-good file: only that it does not hold the change, if so.
+pub(super) fn saved<A>(answer: &Answer<A>) -> Option<bool> {
+    (!answer.is_saved).then_some(false)
 }
 
 impl ReceiptView {

@@ -16,7 +16,7 @@ use super::caller::Caller;
 use super::environments::environment_name;
 use super::extract::Path;
 use super::freezes::deployment::SettingsWriteView;
-use super::receipt::{FreeWriteParams, ReceiptView};
+use super::receipt::{self, FreeWriteParams, ReceiptView};
 use super::tokens::TokenView;
 use super::view::{WriteView, parts, with_etag};
 use crate::control::Answer;
@@ -71,6 +71,10 @@ pub(super) struct AccessView {
     revision: Revision,
     /// The tokens afterwards, without their texts.
     tokens: Vec<TokenView>,
+    /// False if the replica that answers could not write this to its last-good file in time: the change is made, but after a restart
+    /// while the store is away this replica would not know it. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<bool>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -139,6 +143,7 @@ pub(super) async fn access(
         tokens: tokens
             .map(|(id, token)| TokenView::new(id, token))
             .collect(),
+        saved: receipt::saved(&answer),
         receipt: answer.receipt.as_ref().map(ReceiptView::new),
     };
     Ok(with_etag(answer.revision, Json(view).into_response()))

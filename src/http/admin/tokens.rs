@@ -17,7 +17,7 @@ use super::caller::Caller;
 use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
-use super::receipt::{FreeWriteParams, ReceiptView};
+use super::receipt::{self, FreeWriteParams, ReceiptView};
 use super::time;
 use super::view::parts;
 use crate::access::token::TokenText;
@@ -94,6 +94,10 @@ pub(super) struct TokenWriteView {
     token: Option<String>,
     /// What else there is to know.
     notice: Option<&'static str>,
+    /// False if the replica that answers could not write this to its last-good file in time: the change is made, but after a restart
+    /// while the store is away this replica would not know it. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<bool>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -219,6 +223,7 @@ pub(super) async fn revoke(
         id,
         token: None,
         notice: None,
+        saved: receipt::saved(&answer),
         receipt: answer.receipt.as_ref().map(ReceiptView::new),
     })
     .into_response())
@@ -239,6 +244,7 @@ impl TokenWriteView {
             id,
             token: is_ours.then(|| text.reveal().to_owned()),
             notice: (!is_ours).then_some(SHOWN_ONCE),
+            saved: receipt::saved(answer),
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }

@@ -17,7 +17,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::preflight::PreflightView;
-use super::receipt::ReceiptView;
+use super::receipt::{self, ReceiptView};
 use crate::control::{Answer, Outcome};
 use crate::domain::Unchanged;
 use crate::domain::command::Flow;
@@ -256,6 +256,10 @@ pub(super) struct WriteView {
     /// What a look at the flow came to that callers are sent to, if the change sends some there.
     #[serde(skip_serializing_if = "Option::is_none")]
     preflight: Option<PreflightView>,
+    /// False if the replica that answers could not write this to its last-good file in time: the change is made, but after a restart
+    /// while the store is away this replica would not know it. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<bool>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -274,6 +278,7 @@ impl WriteView {
                 .map(|environment| EnvironmentView::new(name, answer.revision, environment, now)),
             notice: None,
             preflight: None,
+            saved: receipt::saved(answer),
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }

@@ -15,7 +15,7 @@ use super::caller::Caller;
 use super::commands::Because;
 use super::environments::freshen;
 use super::extract::{Path, Query};
-use super::receipt::{FreeWriteParams, ReceiptView};
+use super::receipt::{self, FreeWriteParams, ReceiptView};
 use super::view::{Freshness, HeldUpView, parts, with_etag};
 use crate::control::{Answer, Outcome};
 use crate::domain::Unchanged;
@@ -89,6 +89,10 @@ pub(super) struct WebhookWriteView {
     revision: Revision,
     /// The name of the webhook.
     name: WebhookName,
+    /// False if the replica that answers could not write this to its last-good file in time: the change is made, but after a restart
+    /// while the store is away this replica would not know it. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<bool>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -236,6 +240,7 @@ impl WebhookWriteView {
             sequence,
             revision: answer.revision,
             name,
+            saved: receipt::saved(answer),
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }

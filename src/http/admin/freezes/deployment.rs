@@ -21,7 +21,7 @@ use crate::http::admin::caller::Caller;
 use crate::http::admin::commands::Because;
 use crate::http::admin::environments::freshen;
 use crate::http::admin::extract::{Path, Query};
-use crate::http::admin::receipt::{FreeWriteParams, ReceiptView};
+use crate::http::admin::receipt::{self, FreeWriteParams, ReceiptView};
 use crate::http::admin::view::{FreezeView, Freshness, parts, with_etag};
 use crate::http::admin::webhooks::WebhookView;
 use crate::http::body::{self, Write};
@@ -52,6 +52,10 @@ pub(in crate::http::admin) struct SettingsWriteView {
     /// The webhooks afterwards, after a repair.
     #[serde(skip_serializing_if = "Option::is_none")]
     webhooks: Option<Vec<WebhookView>>,
+    /// False if the replica that answers could not write this to its last-good file in time: the change is made, but after a restart
+    /// while the store is away this replica would not know it. Left out otherwise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<bool>,
     /// Who decides by it, if the request waited to know.
     #[serde(skip_serializing_if = "Option::is_none")]
     receipt: Option<ReceiptView>,
@@ -183,6 +187,7 @@ impl SettingsWriteView {
             revision: answer.revision,
             freezes: freezes.unwrap_or_default(),
             webhooks: None,
+            saved: receipt::saved(answer),
             receipt: answer.receipt.as_ref().map(ReceiptView::new),
         }
     }

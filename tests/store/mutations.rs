@@ -453,13 +453,22 @@ impl Round<'_> {
                 access.sequence,
                 access.fault.is_some(),
             );
-            environments.chain([access]).collect()
+            let settings = follower.settings();
+            let settings = (
+                "settings".to_owned(),
+                settings.revision,
+                settings.sequence,
+                settings.fault.is_some(),
+            );
+            environments.chain([access, settings]).collect()
         };
         assert_eq!(told(&one), told(&other), "{}", self.told);
         for ((name, one), (_, other)) in one.environments().zip(other.environments()) {
             assert_eq!(one.good, other.good, "{name}: {}", self.told);
         }
         assert_eq!(one.access().good, other.access().good, "{}", self.told);
+        let (one, other) = (one.settings(), other.settings());
+        assert_eq!(one.good, other.good, "{}", self.told);
     }
 
     /// Brings an aggregate back: by a repair, and out of a newer format by one to the state before.

@@ -2,14 +2,17 @@
 
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::{Just, Strategy};
 use proptest::prop_oneof;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use traffic_cop::domain::command::Command;
+use traffic_cop::clock::Clock as _;
+use traffic_cop::domain::command::{AddFreeze, Command};
 use traffic_cop::domain::ids::{Revision, Sequence};
+use traffic_cop::domain::settings::SettingsCommand;
 use traffic_cop::domain::slot::Slot;
 use traffic_cop::replica::follower::Follower;
 use traffic_cop::replica::last_good::{self, Files};
@@ -58,6 +61,8 @@ enum Event {
     Foreign,
     /// One more token.
     Token,
+    /// One more freeze window of the deployment, as long as there is room; long after everything else here.
+    Freeze,
     /// The replica that lags reads on.
     CatchUp,
 }
@@ -71,6 +76,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         1 => environment().prop_map(|environment| Event::Poison { environment }),
         1 => Just(Event::Foreign),
         1 => Just(Event::Token),
+        1 => Just(Event::Freeze),
         2 => Just(Event::CatchUp),
     ];
     vec(event, 0..24)
@@ -89,6 +95,7 @@ fn essence<S: Stored + Debug>(tracked: &Tracked<S>) -> impl PartialEq + Debug + 
 fn assert_same(one: &Follower, other: &Follower) {
     assert_eq!(one.position, other.position);
     assert_eq!(essence(one.access()), essence(other.access()));
+    assert_eq!(essence(one.settings()), essence(other.settings()));
     let environments = |follower: &Follower| {
         let environments = follower.environments();
         let all = environments.map(|(name, tracked)| (name.clone(), essence(tracked)));
@@ -146,6 +153,15 @@ async fn a_cold_start_equals_following_from_zero(world: &mut World) {
                     let seed = u8::try_from(n % 256).expect("a byte");
                     let create = commands::create_token(&format!("t{n}"), seed);
                     let _ = process.change_access(create, asked()).await;
+                }
+                Event::Freeze => {
+                    let start = world.clock.now() + Duration::from_secs(24 * 60 * 60);
+                    let freeze = SettingsCommand::AddFreeze(AddFreeze {
+                        start: Some(start),
+                        end: start + Duration::from_secs(60 * 60),
+                        reason: "a test".parse().expect("a reason"),
+                    });
+                    let _ = process.change_settings(freeze, asked()).await;
                 }
                 Event::CatchUp => drop(lagging.catch_up().await),
             }

@@ -172,6 +172,7 @@ impl LimitArgs {
             decision_body_bytes: self.max_decision_body_bytes as usize,
             admin_body_bytes: self.max_admin_body_bytes as usize,
             read_deadline,
+            ..RequestLimits::default()
         }
     }
 }

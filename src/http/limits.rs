@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Room for the parts of a request. The defaults are those of the settings.
+/// Room for the parts of a request. The defaults are those of the settings, where there is one.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestLimits {
     /// Most bytes of the address.
@@ -13,6 +13,8 @@ pub struct RequestLimits {
     pub decision_body_bytes: usize,
     /// Most bytes of the body of a request to the admin API.
     pub admin_body_bytes: usize,
+    /// Most records walked back to find a revision or a time; each is one read of the store.
+    pub longest_walk: usize,
     /// How long a read of the admin API may take.
     pub read_deadline: Duration,
 }
@@ -24,6 +26,7 @@ impl Default for RequestLimits {
             headers: 64,
             decision_body_bytes: 16 * 1024,
             admin_body_bytes: 64 * 1024,
+            longest_walk: 10_000,
             read_deadline: Duration::from_secs(60),
         }
     }

@@ -145,6 +145,25 @@ async fn a_page_holds_fifty_changes_at_the_most() {
 }
 
 #[tokio::test]
+async fn nobody_walks_back_further_than_the_limit() {
+    let app = TestApp::start_with_longest_walk(4).await;
+    app.create_with_candidate(MAIN).await;
+    for n in 3_u8..=6 {
+        app.set_weight(MAIN, n.into()).await;
+    }
+    let last = page(&app, "?before=5").await;
+    assert_eq!(revisions(&last), [4, 3]);
+    assert_eq!(last["next_before"], 3, "there is more");
+    let beyond = format!("/v1/environments/{MAIN}/history?before=3");
+    assert_snapshot!(
+        app.admin("GET", &beyond).send().await.line(),
+        @"404 revision-not-found: it is more than 4 changes ago; GET /v1/events?after=0 goes back to the first"
+    );
+    assert_eq!(app.show_at(MAIN, "3").await.ok().json()["revision"], 3);
+    assert_eq!(app.show_at(MAIN, "2").await.problem(), "revision-not-found");
+}
+
+#[tokio::test]
 async fn the_history_goes_on_after_deletion_and_another_creation() {
     let app = TestApp::start().await;
     app.create(MAIN).await;

@@ -67,6 +67,14 @@ impl TestApp {
         app
     }
 
+    /// The same, walking back over so many records at the most.
+    pub(crate) async fn start_with_longest_walk(most: usize) -> Self {
+        let mut app = Self::start().await;
+        let listener = Arc::get_mut(&mut app.listener).expect("nobody has it yet");
+        listener.limits.longest_walk = most;
+        app
+    }
+
     /// An app that wants a token of everyone.
     pub(crate) async fn start_for_known_callers() -> Self {
         let app = Self::of(World::start(Engine::Memory).await, None, Strangers::Refused).await;

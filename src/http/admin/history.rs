@@ -25,8 +25,6 @@ use crate::store::walk::Walk;
 
 /// Entries in one answer unless the caller asks for fewer.
 const PAGE: usize = 50;
-/// Records walked back at the most to find a revision or time; each is one read of the store.
-const LONGEST_WALK: usize = 10_000;
 
 /// A page of an environment's history, newest first.
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,24 +90,16 @@ pub(super) async fn list(
     freshen(&listener).await?;
     let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
     let before = Revision(before.unwrap_or(u64::MAX));
-    let mut walk = walk_back(&listener, &name)?;
-    let mut entries = Vec::new();
-    while let Some(record) = walk.next().await? {
-        if record.change.revision < before {
-            entries.push(HistoryEntry::new(
-                Some(&name),
-                &record,
-                listener.clock.now(),
-            ));
-        }
-        if entries.len() == limit {
-            break;
-        }
-    }
+    let (records, is_whole) = records_before(&listener, &name, before, limit).await?;
+    let now = listener.clock.now();
+    let entries: Vec<_> = records
+        .iter()
+        .map(|record| HistoryEntry::new(Some(&name), record, now))
+        .collect();
     let next_before = entries
         .last()
         .map(|entry| entry.revision)
-        .filter(|_| !walk.is_at_beginning());
+        .filter(|_| !is_whole);
     Ok(Json(History {
         entries,
         next_before,
@@ -165,7 +155,7 @@ pub(super) async fn at(
         )
     };
     let mut walk = walk_back(listener, name)?;
-    for _ in 0..LONGEST_WALK {
+    for _ in 0..listener.limits.longest_walk {
         let record = walk.next().await?.ok_or_else(not_found)?;
         if wanted.is_reached(&record) {
             let environment = state(&record)
@@ -178,10 +168,42 @@ pub(super) async fn at(
             });
         }
     }
-    Err(Problem::new(
-        Kind::RevisionNotFound,
-        format!("it is more than {LONGEST_WALK} changes ago; page through the history"),
-    ))
+    Err(too_long_ago(listener))
+}
+
+fn too_long_ago(listener: &Listener) -> Problem {
+    let most = listener.limits.longest_walk;
+    let detail = format!(
+        "it is more than {most} changes ago; GET /v1/events?after=0 goes back to the first"
+    );
+    Problem::new(Kind::RevisionNotFound, detail)
+}
+
+/// Records of revisions below `before`, the newest first, `most` of them at the most; and whether there are none before those.
+pub(in crate::http) async fn records_before(
+    listener: &Listener,
+    name: &EnvironmentName,
+    before: Revision,
+    most: usize,
+) -> Result<(Vec<Box<Record>>, bool), Problem> {
+    let mut walk = walk_back(listener, name)?;
+    let mut records = Vec::new();
+    for _ in 0..listener.limits.longest_walk {
+        if records.len() == most {
+            break;
+        }
+        let Some(record) = walk.next().await? else {
+            break;
+        };
+        if record.change.revision < before {
+            records.push(record);
+        }
+    }
+    let is_whole = walk.is_at_beginning();
+    if records.is_empty() && !is_whole {
+        return Err(too_long_ago(listener));
+    }
+    Ok((records, is_whole))
 }
 
 /// The way back from the environment's last record.

@@ -16,7 +16,7 @@ use super::words::Moment;
 use crate::domain::ids::{EnvironmentName, Revision};
 use crate::http::Listener;
 use crate::http::admin::extract::{Path, Query};
-use crate::http::admin::history::walk_back;
+use crate::http::admin::history::records_before;
 use crate::http::problem::{Kind, Problem};
 
 /// Changes on a page of history.
@@ -95,16 +95,9 @@ pub(super) async fn show(
         .parse()
         .map_err(|error| Problem::new(Kind::EnvironmentNotFound, format!("{error}")))?;
     let before = Revision(before.unwrap_or(u64::MAX));
-    let mut walk = walk_back(&listener, &name)?;
-    let mut entries = Vec::new();
-    while entries.len() <= PAGE
-        && let Some(record) = walk.next().await?
-    {
-        if record.change.revision < before {
-            entries.push(Entry::of(&record));
-        }
-    }
-    let rows = Row::all(&entries, PAGE, walk.is_at_beginning(), listener.clock.now());
+    let (records, is_whole) = records_before(&listener, &name, before, PAGE + 1).await?;
+    let entries: Vec<_> = records.iter().map(|record| Entry::of(record)).collect();
+    let rows = Row::all(&entries, PAGE, is_whole, listener.clock.now());
     let last = rows.last().map(|row| row.revision);
     page(&HistoryPage {
         frame: Frame::of(&listener, &visitor),

@@ -184,6 +184,20 @@ async fn history_says_who_what_why_when_and_what_that_did() {
 }
 
 #[tokio::test]
+async fn history_goes_back_no_further_than_the_limit() {
+    let app = TestApp::start_with_longest_walk(2).await;
+    app.create_with_candidate(MAIN).await;
+    app.set_weight(MAIN, 5.0).await;
+    let browser = Browser::of_admin(&app).await;
+    let page = browser.get(&format!("{PAGE}/history?before=3")).await.ok();
+    page.assert_says("register revision 2");
+    page.assert_says_nothing_of("create revision 1");
+    let page = browser.get(&format!("{PAGE}/history?before=2")).await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    page.assert_says("it is more than 2 changes ago");
+}
+
+#[tokio::test]
 async fn a_rollout_is_a_ladder_with_the_evidence_and_what_it_waits_for() {
     let app = app().await;
     let plan = json!({ "steps": [

@@ -81,9 +81,9 @@ class Browser:
     def text(self):
         return self.find("main").text
 
-    def until(self, what, condition):
+    def until(self, what, condition, seconds=15):
         # A page that is just being replaced by the next can be asked nothing.
-        wait = WebDriverWait(self.driver, 15, 0.05, ignored_exceptions=[WebDriverException])
+        wait = WebDriverWait(self.driver, seconds, 0.05, ignored_exceptions=[WebDriverException])
         return wait.until(lambda _: condition(), f"waited for {what}")
 
     def until_says(self, words):
@@ -108,9 +108,13 @@ class Browser:
                 return
         raise AssertionError(f"no way to {selector} by the keyboard")
 
-    def picture(self, name):
+    def picture(self, name, down_to=None):
         size = self.driver.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
-        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(size["height"], 6000), "scale": 1}
+        height = size["height"]
+        if down_to:
+            place = self.find(down_to).rect
+            height = min(height, place["y"] + place["height"] + 8)
+        clip = {"x": 0, "y": 0, "width": size["width"], "height": min(height, 6000), "scale": 1}
         taken = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"clip": clip, "captureBeyondViewport": True})
         import base64
 
@@ -169,14 +173,15 @@ def prepare():
     change("Sales_IVR", "weight", weight=10)
     draw = random.Random(4711)
     plan = {
-        "steps": [{"weight": 50, "bake_minutes": 30}, {"weight": 75, "gate": "manual"}, {"weight": 100}],
+        "steps": [{"weight": 5}, {"weight": 50, "bake_minutes": 30}, {"weight": 75, "gate": "manual"}, {"weight": 100}],
         "data": {"horizon_minutes": 1, "grace_minutes": 0},
         "fast_lane": {"within_seconds": 1, "grace_seconds": 1},
     }
     change("Service_IVR", "rollout", plan=plan)
+    change("Service_IVR", "rollout/promote", when="now")
     for _ in range(300):
         call("Sales_IVR")
-    for _ in range(120):
+    for _ in range(240):
         call("Service_IVR", lambda slot: draw.random() < (0.08 if slot == "blue" else 0.12))
 
 
@@ -339,6 +344,16 @@ def pictures():
             assert min(browser.driver.execute_script(touch)) >= 32, "too small for a finger"
 
 
+def a_picture_for_the_readme():
+    """a rollout whose calls have matured, as the README shows it"""
+    with Browser() as browser:
+        browser.sign_in("/dashboard/environments/Service_IVR")
+        browser.until("a live page", lambda: "live" in browser.find("#connection").text)
+        # A minute after they were decided.
+        browser.until("evidence", lambda: " 0 of 50 matured" not in browser.find("#rollout").text, 90)
+        browser.picture("readme", down_to="#rollout")
+
+
 for each in (
     prepare,
     signing_in,
@@ -350,6 +365,7 @@ for each in (
     without_scripts,
     a_rollout_appears,
     pictures,
+    a_picture_for_the_readme,
 ):
     story(each)
 print(f"dashboard: {passed} passed, 0 failed")

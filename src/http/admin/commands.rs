@@ -10,8 +10,7 @@ use serde::de::DeserializeOwned;
 use utoipa::IntoParams;
 
 use super::caller::{Caller, require_if_match};
-use super::environments::environment_name;
-use super::extract::{Path, Query};
+use super::extract::{Path, Query, environment_name};
 use super::preflight::{self, CheckedWriteParams};
 use super::receipt::{FreeWriteParams, WriteParams};
 use super::view::WriteView;

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
-use super::environments::{environment_name, freshen};
-use super::extract::{Path, Query};
+use super::environments::freshen;
+use super::extract::{Path, Query, environment_name};
 use crate::domain::access::Scope;
 use crate::domain::drain::Drain;
 use crate::domain::ids::{EnvironmentName, Revision};

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
-use super::extract::{Path, Query};
+use super::extract::{Path, Query, environment_name};
 use super::history;
 use super::moment::Moment;
 use super::view::{EnvironmentView, Freshness, milliseconds, with_etag};
@@ -141,12 +141,6 @@ pub(super) async fn show(
 fn view(name: &EnvironmentName, served: &Served, now: Timestamp) -> EnvironmentView {
     EnvironmentView::new(name.clone(), served.revision, &served.environment, now)
         .with_fault(served.fault.clone())
-}
-
-/// The name in a path; one that no environment can have names none.
-pub(super) fn environment_name(text: &str) -> Result<EnvironmentName, Problem> {
-    text.parse()
-        .map_err(|error| Problem::new(Kind::EnvironmentNotFound, format!("{error}")))
 }
 
 /// Reads the journal to its end, so that what is shown includes every change acknowledged before; if the store is away,

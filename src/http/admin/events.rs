@@ -21,8 +21,7 @@ use tokio::sync::watch;
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
-use super::environments::environment_name;
-use super::extract::Query;
+use super::extract::{Query, environment_name};
 use super::history::HistoryEntry;
 use crate::domain::access::Scope;
 use crate::domain::ids::{AggregateKey, EnvironmentName, Sequence};

@@ -13,8 +13,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
-use super::environments::{environment_name, freshen};
-use super::extract::Path;
+use super::environments::freshen;
+use super::extract::{Path, environment_name};
 use super::history;
 use super::moment::Moment;
 use crate::domain::Environment;

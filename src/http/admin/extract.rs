@@ -6,6 +6,7 @@ use http::Uri;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::domain::ids::EnvironmentName;
 use crate::http::problem::{Kind, Problem};
 
 /// What the path names.
@@ -42,4 +43,10 @@ impl<T: DeserializeOwned> Query<T> {
             query.map_err(|_| Problem::new(Kind::BadRequest, detail))?;
         Ok(Self(value))
     }
+}
+
+/// The name in a path; one that no environment can have names none.
+pub(in crate::http) fn environment_name(text: &str) -> Result<EnvironmentName, Problem> {
+    text.parse()
+        .map_err(|error| Problem::new(Kind::EnvironmentNotFound, format!("{error}")))
 }

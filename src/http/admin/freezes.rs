@@ -14,8 +14,8 @@ use utoipa::ToSchema;
 
 use super::caller::{Caller, require_if_match};
 use super::commands::{Because, execute};
-use super::environments::{environment_name, freshen};
-use super::extract::{Path, Query};
+use super::environments::freshen;
+use super::extract::{Path, Query, environment_name};
 use super::receipt::WriteParams;
 use super::time;
 use super::view::{FreezeView, Freshness, WriteView, with_etag};

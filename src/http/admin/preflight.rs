@@ -12,8 +12,8 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
-use super::environments::{environment_name, freshen};
-use super::extract::{Path, Query};
+use super::environments::freshen;
+use super::extract::{Path, Query, environment_name};
 use super::receipt::WriteParams;
 use super::view::with_etag;
 use crate::config::Policy;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Caller;
-use super::environments::{environment_name, freshen};
-use super::extract::{Path, Query};
+use super::environments::freshen;
+use super::extract::{Path, Query, environment_name};
 use super::view::with_etag;
 use crate::domain::access::Scope;
 use crate::domain::command::Flow;

@@ -13,8 +13,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
-use super::environments::environment_name;
-use super::extract::Path;
+use super::extract::{Path, environment_name};
 use super::freezes::deployment::SettingsWriteView;
 use super::receipt::{self, FreeWriteParams, ReceiptView};
 use super::tokens::TokenView;

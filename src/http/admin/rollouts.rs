@@ -15,8 +15,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::caller::Caller;
-use super::environments::{environment_name, freshen};
-use super::extract::Path;
+use super::environments::freshen;
+use super::extract::{Path, environment_name};
 use super::history;
 use super::moment::Moment;
 use super::view::{Freshness, FrozenView, with_etag};

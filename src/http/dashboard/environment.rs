@@ -22,8 +22,8 @@ use super::surroundings::{Freshness, ReplicaRow, Window, is_stale};
 use super::words::span;
 use crate::domain::ids::{EnvironmentName, Revision};
 use crate::http::Listener;
-use crate::http::admin::extract::Path;
-use crate::http::problem::{Kind, Problem};
+use crate::http::admin::extract::{Path, environment_name};
+use crate::http::problem::Problem;
 use crate::store::heartbeats::MINUTES;
 
 #[derive(Template)]
@@ -127,10 +127,4 @@ pub(super) async fn show(
     visitor.require_read(&name)?;
     let name = environment_name(&name)?;
     page(&EnvironmentPage::of(&listener, &visitor, &name, None).await?)
-}
-
-/// The name in a path; one that no environment can have names none.
-pub(super) fn environment_name(text: &str) -> Result<EnvironmentName, Problem> {
-    text.parse()
-        .map_err(|error| Problem::new(Kind::EnvironmentNotFound, format!("{error}")))
 }

@@ -15,9 +15,9 @@ use super::session::Visitor;
 use super::words::Moment;
 use crate::domain::ids::{EnvironmentName, Revision};
 use crate::http::Listener;
-use crate::http::admin::extract::{Path, Query};
+use crate::http::admin::extract::{Path, Query, environment_name};
 use crate::http::admin::history::records_before;
-use crate::http::problem::{Kind, Problem};
+use crate::http::problem::Problem;
 
 /// Changes on a page of history.
 const PAGE: usize = 40;
@@ -91,9 +91,7 @@ pub(super) async fn show(
     Query(Start { before }): Query<Start>,
 ) -> Result<Response, Problem> {
     visitor.require_read(&name)?;
-    let name: EnvironmentName = name
-        .parse()
-        .map_err(|error| Problem::new(Kind::EnvironmentNotFound, format!("{error}")))?;
+    let name = environment_name(&name)?;
     let before = Revision(before.unwrap_or(u64::MAX));
     let (records, is_whole) = records_before(&listener, &name, before, PAGE + 1).await?;
     let entries: Vec<_> = records.iter().map(|record| Entry::of(record)).collect();

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use tokio::sync::watch;
 
-use super::environment::{EnvironmentPage, environment_name};
+use super::environment::EnvironmentPage;
 use super::overview::Overview;
 use super::render;
 use super::session::Visitor;
@@ -21,7 +21,7 @@ use crate::domain::access::Scope;
 use crate::domain::ids::{EnvironmentName, Sequence};
 use crate::http::Listener;
 use crate::http::admin::events::Counted;
-use crate::http::admin::extract::Path;
+use crate::http::admin::extract::{Path, environment_name};
 use crate::http::problem::{Kind, Problem};
 
 /// Time between two pages if nothing changes.

@@ -11,7 +11,7 @@ use http::request::Parts;
 
 use super::action::Action;
 use super::actions::Sent;
-use super::environment::{EnvironmentPage, environment_name};
+use super::environment::EnvironmentPage;
 use super::form::Form;
 use super::outcome::{Attempted, Outcome, refused, sentence};
 use super::page;
@@ -21,7 +21,7 @@ use crate::domain::Environment;
 use crate::domain::access::Scope;
 use crate::domain::ids::{AggregateKey, EnvironmentName, Reason, Revision};
 use crate::http::Listener;
-use crate::http::admin::extract::Path;
+use crate::http::admin::extract::{Path, environment_name};
 use crate::http::admin::preflight::{Looking, before_change};
 use crate::http::problem::{Kind, Problem};
 
